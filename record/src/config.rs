@@ -1,0 +1,20 @@
+//! The configuration file: its syntax, its keys, and what a file makes of
+//! them.
+//!
+//! One table, [`Key`], says everything about a key; the parser, the checks,
+//! the sample file and the manual page follow it.
+
+mod key;
+mod sample;
+mod settings;
+mod syntax;
+mod value;
+
+pub use key::{Key, Kind, OutOfRange, Range};
+pub use sample::{manual_entries, sample_file};
+pub use settings::{ConfigError, Problem, Settings, Warning, check};
+pub use syntax::{Assignment, Assignments, RawValue, SyntaxError, SyntaxProblem};
+pub use value::{Value, ValueError};
+
+/// The only section that is used.
+pub const SECTION: &str = "settings";

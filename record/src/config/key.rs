@@ -1,0 +1,149 @@
+//! The table of configuration keys.
+
+use crate::paths;
+
+/// What a number outside its range becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutOfRange {
+    /// The nearest end of the range.
+    Clamp,
+    /// An error: the file is not accepted.
+    Refuse,
+    /// The default, with a warning.
+    Default,
+}
+
+/// The numbers that a key accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The least number.
+    pub min: i64,
+    /// The greatest number.
+    pub max: i64,
+    /// What a number below `min` becomes.
+    pub below: OutOfRange,
+    /// What a number above `max` becomes.
+    pub above: OutOfRange,
+}
+
+impl Range {
+    const fn new(min: i64, below: OutOfRange, max: i64, above: OutOfRange) -> Self {
+        Self { min, max, below, above }
+    }
+}
+
+/// Type, default and range of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any bytes.
+    Text {
+        /// The value without an assignment.
+        default: &'static str,
+    },
+    /// One of a few words, in any letter case; another word gives the default,
+    /// with a warning.
+    Choice {
+        /// The value without an assignment.
+        default: &'static str,
+        /// All words.
+        words: &'static [&'static str],
+    },
+    /// `true`, `false` in any letter case, `1` or `0`.
+    Boolean {
+        /// The value without an assignment.
+        default: bool,
+    },
+    /// A decimal number of 64 bits.
+    Integer {
+        /// The value without an assignment.
+        default: i64,
+        /// The unit.
+        unit: &'static str,
+        /// What is accepted.
+        range: Range,
+    },
+}
+
+macro_rules! keys {
+    ($($variant:ident $name:literal { $kind:expr } $meaning:literal)*) => {
+        /// A key of section `settings`, in the order of the sample file.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Key {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Key {
+            /// Number of keys.
+            pub const COUNT: usize = [$(Self::$variant),*].len();
+            /// All keys.
+            pub const ALL: [Self; Self::COUNT] = [$(Self::$variant),*];
+
+            /// The name in the file.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Type, default and range.
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$variant => $kind,)* }
+            }
+
+            /// What the key does, for the sample file and the manual page.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+        }
+    };
+}
+
+/// A burst limit: every negative number means the same, no limit.
+const LIMIT: Range = Range::new(-1, OutOfRange::Clamp, i64::MAX, OutOfRange::Clamp);
+/// A window of the rate limits.
+const WINDOW: Range = Range::new(0, OutOfRange::Default, 59, OutOfRange::Default);
+
+keys! {
+    Server "server" { Kind::Text { default: env!("TELEMETRY_SERVER") } }
+        "Address that records are sent to with POST. http:// or https:// only."
+    SocketPath "socket_path" { Kind::Text { default: paths::SOCKET } }
+        "Unix socket on which telemd listens and to which the library connects. Used up to its 107th byte. Units of the service manager that listen in the daemon's place must name the same path."
+    CaInfo "cainfo" { Kind::Text { default: "" } }
+        "PEM file of the certificate authorities that may vouch for the server. Empty: those of the system. A file that is named and missing fails the delivery; nothing is sent on the word of others."
+    TidHeader "tidheader" { Kind::Text { default: "X-Telemetry-TID: 6907c830-eed9-4ce9-81ae-76daf8d88f0f" } }
+        "Header line that is added to every request. Without a colon none is sent."
+    RecordExpiry "record_expiry" { Kind::Integer { default: 1200, unit: "minutes",
+        range: Range::new(0, OutOfRange::Refuse, i64::MAX / 60, OutOfRange::Clamp) } }
+        "Age at which a record that could not be delivered is deleted."
+    SpoolDir "spool_dir" { Kind::Text { default: paths::SPOOL } }
+        "Directory of the records that wait for delivery. It must exist and be writable for the daemon's user."
+    SpoolMaxSize "spool_max_size" { Kind::Integer { default: 5120, unit: "KiB",
+        range: Range::new(-1, OutOfRange::Clamp, i64::MAX / 1024, OutOfRange::Clamp) } }
+        "Disk space that the spool may take. A negative number: no limit."
+    SpoolProcessTime "spool_process_time" { Kind::Integer { default: 120, unit: "seconds",
+        range: Range::new(120, OutOfRange::Clamp, 300, OutOfRange::Clamp) } }
+        "Longest time between two looks at the spool."
+    RateLimitEnabled "rate_limit_enabled" { Kind::Boolean { default: true } }
+        "Whether the two limits below hold."
+    RecordBurstLimit "record_burst_limit" { Kind::Integer { default: 1000, unit: "records", range: LIMIT } }
+        "Records that may be sent in one record window. A negative number: no limit."
+    RecordWindowLength "record_window_length" { Kind::Integer { default: 15, unit: "minutes", range: WINDOW } }
+        "Length of the record window."
+    ByteBurstLimit "byte_burst_limit" { Kind::Integer { default: -1, unit: "bytes", range: LIMIT } }
+        "Bytes that may be sent in one byte window. A negative number: no limit."
+    ByteWindowLength "byte_window_length" { Kind::Integer { default: 20, unit: "minutes", range: WINDOW } }
+        "Length of the byte window."
+    RateLimitStrategy "rate_limit_strategy" { Kind::Choice { default: "spool", words: &["spool", "drop"] } }
+        "What becomes of a record that is over a limit: it waits in the spool, or it is dropped."
+    DaemonRecyclingEnabled "daemon_recycling_enabled" { Kind::Boolean { default: true } }
+        "Whether an idle telemd that was started by its socket ends after 300 seconds."
+    RecordServerDeliveryEnabled "record_server_delivery_enabled" { Kind::Boolean { default: true } }
+        "Whether records are sent. If not, they are noted in the journal, kept if record_retention_enabled says so, and never leave the machine."
+    RecordRetentionEnabled "record_retention_enabled" { Kind::Boolean { default: false } }
+        "Whether a copy of the payload of each record that is noted in the journal is kept on this machine."
+}
+
+impl Key {
+    /// Finds a key by its name. Names are case-sensitive.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.name().as_bytes() == name)
+    }
+}

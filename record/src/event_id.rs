@@ -1,0 +1,45 @@
+//! The event id: 32 lower-case hexadecimal digits that tie the records of one
+//! event together.
+
+/// Number of digits.
+pub const LEN: usize = 32;
+
+/// Whether these are exactly 32 bytes of `0123456789abcdef`.
+pub fn is_valid(event_id: &[u8]) -> bool {
+    event_id.len() == LEN && event_id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Prints 16 random bytes as an event id.
+pub fn from_random(random: [u8; LEN / 2]) -> [u8; LEN] {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) };
+    let mut id = [b'0'; LEN];
+    for (pair, byte) in id.chunks_exact_mut(2).zip(random) {
+        if let [high, low] = pair {
+            *high = digit(byte >> 4);
+            *low = digit(byte & 15);
+        }
+    }
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_32_lower_case_hexadecimal_digits_are_valid() {
+        assert!(is_valid(b"0123456789abcdef0123456789abcdef"));
+        assert!(!is_valid(b"0123456789ABCDEF0123456789abcdef"), "upper case");
+        assert!(!is_valid(b"g123456789abcdef0123456789abcdef"), "not hexadecimal");
+        assert!(!is_valid(b"0123456789abcdef0123456789abcde"), "31 digits");
+        assert!(!is_valid(b"0123456789abcdef0123456789abcdef0"), "33 digits");
+        assert!(!is_valid(b""));
+    }
+
+    #[test]
+    fn random_bytes_are_printed_high_nibble_first() {
+        let id = from_random([0x00, 0x1f, 0xf1, 0xa0, 0x0a, 0x99, 0xff, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(&id, b"001ff1a00a99ff0708090a0b0c0d0e0f");
+        assert!(is_valid(&id));
+    }
+}

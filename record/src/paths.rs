@@ -1,0 +1,21 @@
+//! The paths that are fixed when the project is built.
+//!
+//! No environment variable and no argument moves them at run time: what a
+//! program may read, and what opts a machine in, must not depend on who starts
+//! the program. `make sysconfdir=… localstatedir=… datadir=… socketdir=…`
+//! chooses them.
+
+/// Presence of this file, of whatever type, is the administrator's consent.
+pub const OPT_IN: &str = env!("TELEMETRY_PATH_OPT_IN");
+/// A machine id that the administrator chose instead of the rotating one.
+pub const STATIC_MACHINE_ID: &str = env!("TELEMETRY_PATH_STATIC_MACHINE_ID");
+/// The administrator's configuration file.
+pub const CONFIG: &str = env!("TELEMETRY_PATH_CONFIG");
+/// The distribution's configuration file, read when [`CONFIG`] does not exist.
+pub const DEFAULT_CONFIG: &str = env!("TELEMETRY_PATH_DEFAULT_CONFIG");
+/// The rotating machine id.
+pub const MACHINE_ID: &str = env!("TELEMETRY_PATH_MACHINE_ID");
+/// Default of the configuration key `spool_dir`.
+pub const SPOOL: &str = env!("TELEMETRY_PATH_SPOOL");
+/// Default of the configuration key `socket_path`.
+pub const SOCKET: &str = env!("TELEMETRY_PATH_SOCKET");
