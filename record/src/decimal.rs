@@ -9,6 +9,7 @@ pub struct Decimal {
 
 impl Decimal {
     /// Prints `number` without leading zeros.
+    #[inline(never)]
     pub fn new(mut number: u64) -> Self {
         let mut digits = [b'0'; 20];
         let mut first = digits.len();

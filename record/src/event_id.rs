@@ -10,14 +10,13 @@ pub fn is_valid(event_id: &[u8]) -> bool {
 }
 
 /// Prints 16 random bytes as an event id.
+#[inline(never)]
 pub fn from_random(random: [u8; LEN / 2]) -> [u8; LEN] {
-    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) };
     let mut id = [b'0'; LEN];
-    for (pair, byte) in id.chunks_exact_mut(2).zip(random) {
-        if let [high, low] = pair {
-            *high = digit(byte >> 4);
-            *low = digit(byte & 15);
-        }
+    for (position, digit) in id.iter_mut().enumerate() {
+        let byte = random.get(position / 2).copied().unwrap_or_default();
+        let nibble = if position % 2 == 0 { byte >> 4 } else { byte & 15 };
+        *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
     }
     id
 }

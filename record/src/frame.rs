@@ -146,20 +146,21 @@ impl Outgoing<'_> {
     /// Writes the frame into `buffer`, which must be as long as
     /// [`Self::encoded_len`] said.
     pub fn encode(&self, buffer: &mut [u8]) -> Result<(), Full> {
-        let field = |len: usize| u32::try_from(len).map(u32::to_le_bytes).map_err(|_| Full);
-        let size = field(buffer.len())?;
+        let field = |len: usize| u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
+        let size = field(buffer.len());
         let mut cursor = Cursor::new(buffer);
-        cursor.put(&size)?;
+        cursor.put(&size);
         if let Some(path) = self.config {
-            cursor.put(CONFIG_TAG)?;
-            cursor.put(path)?;
-            cursor.put(&[NUL])?;
+            cursor.put(CONFIG_TAG);
+            cursor.put(path);
+            cursor.put(&[NUL]);
         }
-        cursor.put(&field(self.header_size())?)?;
+        cursor.put(&field(self.header_size()));
         for line in self.header_lines {
-            cursor.put(line)?;
+            cursor.put(line);
         }
-        cursor.put(self.payload)?;
-        cursor.put(&[NUL])
+        cursor.put(self.payload);
+        cursor.put(&[NUL]);
+        cursor.finish()
     }
 }

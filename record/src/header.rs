@@ -29,6 +29,11 @@ macro_rules! headers {
                 match self { $(Self::$variant => $name,)* }
             }
 
+            /// What a header line starts with: the name, a colon and a blank.
+            pub const fn prefix(self) -> &'static str {
+                match self { $(Self::$variant => concat!($name, ": "),)* }
+            }
+
             /// The name in an HTTP request. With dashes, because web servers
             /// drop names with underscores unless they are told otherwise.
             pub const fn http_name(self) -> &'static str {
@@ -58,7 +63,7 @@ headers! {
 
 /// The length of a header line, newline included.
 pub const fn line_len(header: Header, value_len: usize) -> usize {
-    header.name().len() + ": ".len() + value_len + "\n".len()
+    header.prefix().len() + value_len + "\n".len()
 }
 
 /// Why a block of header lines was not accepted.

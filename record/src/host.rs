@@ -21,10 +21,18 @@ pub const DMI_MAX: usize = 77;
 /// Longest `cpu_model`.
 pub const CPU_MODEL_MAX: usize = 65;
 
-fn or_fallback<const N: usize>(mut text: Text<N>, fallback: &str) -> Text<N> {
+fn header_text(limit: usize, value: &[u8]) -> Text {
+    let mut text = Text::with_limit(limit);
+    for &byte in value {
+        text.push(header_byte(byte));
+    }
+    text
+}
+
+fn or_fallback(mut text: Text, fallback: &str) -> Text {
     if text.is_blank() {
         text.clear();
-        text.push(fallback.bytes());
+        text.extend(fallback.as_bytes());
     }
     text
 }
@@ -34,32 +42,30 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// A string of `uname(2)`.
-pub fn uname(value: &[u8]) -> Text<UNAME_MAX> {
-    let mut text = Text::default();
-    text.push(value.iter().copied().map(header_byte));
-    or_fallback(text, UNKNOWN)
+pub fn uname(value: &[u8]) -> Text {
+    or_fallback(header_text(UNAME_MAX, value), UNKNOWN)
 }
 
 /// `build`: the `VERSION_ID` of an os-release(5) file; `0` without one.
-pub fn build(os_release: &[u8]) -> Text<BUILD_MAX> {
-    or_fallback(os_release_value(os_release, "VERSION_ID="), "0")
+pub fn build(os_release: &[u8]) -> Text {
+    or_fallback(os_release_value(BUILD_MAX, os_release, "VERSION_ID="), "0")
 }
 
 /// `system_name`: `ID`, and `_` and `VARIANT_ID` if that is given; `unknown`
 /// stands for a missing `ID`.
-pub fn system_name(os_release: &[u8]) -> Text<SYSTEM_NAME_MAX> {
-    let mut name = or_fallback(os_release_value(os_release, "ID="), UNKNOWN);
-    let variant: Text<SYSTEM_NAME_MAX> = os_release_value(os_release, "VARIANT_ID=");
+pub fn system_name(os_release: &[u8]) -> Text {
+    let mut name = or_fallback(os_release_value(SYSTEM_NAME_MAX, os_release, "ID="), UNKNOWN);
+    let variant = os_release_value(SYSTEM_NAME_MAX, os_release, "VARIANT_ID=");
     if !variant.is_blank() {
-        name.push(*b"_");
-        name.push(variant.as_bytes().iter().copied());
+        name.push(b'_');
+        name.extend(variant.as_bytes());
     }
     name
 }
 
 /// The first value that says something among the lines that start with `key`.
-fn os_release_value<const N: usize>(os_release: &[u8], key: &str) -> Text<N> {
-    let mut value = Text::default();
+fn os_release_value(limit: usize, os_release: &[u8], key: &str) -> Text {
+    let mut value = Text::with_limit(limit);
     for assigned in lines(os_release).filter_map(|line| line.strip_prefix(key.as_bytes())) {
         value.clear();
         push_unquoted(&mut value, assigned.trim_ascii());
@@ -72,7 +78,7 @@ fn os_release_value<const N: usize>(os_release: &[u8], key: &str) -> Text<N> {
 
 /// Reads a shell-like value as os-release(5) allows it: quoted as a whole, or
 /// one word. After an unterminated quote the rest of the line counts.
-fn push_unquoted<const N: usize>(text: &mut Text<N>, value: &[u8]) {
+fn push_unquoted(text: &mut Text, value: &[u8]) {
     let (quote, content) = match value.split_first() {
         Some((&quote @ (b'"' | b'\''), content)) => (Some(quote), content),
         _ => (None, value),
@@ -84,26 +90,23 @@ fn push_unquoted<const N: usize>(text: &mut Text<N>, value: &[u8]) {
             return;
         }
         let escapes = quote == Some(b'"') && byte == b'\\';
-        text.push(if escapes { bytes.next() } else { Some(byte) }.map(header_byte));
+        let byte = if escapes { bytes.next().unwrap_or(byte) } else { byte };
+        text.push(header_byte(byte));
     }
 }
 
 /// The value of a file of `/sys/class/dmi/id`: its first line.
-pub fn dmi(file: &[u8]) -> Text<DMI_MAX> {
+pub fn dmi(file: &[u8]) -> Text {
     let line = file.split(|&byte| byte == b'\n' || byte == 0).next().unwrap_or_default();
-    let mut text = Text::default();
-    text.push(line.iter().copied().map(header_byte));
-    or_fallback(text, BLANK)
+    or_fallback(header_text(DMI_MAX, line), BLANK)
 }
 
 /// `cpu_model`: the first `model name` of `/proc/cpuinfo`. Many architectures
 /// have none.
-pub fn cpu_model(cpuinfo: &[u8]) -> Text<CPU_MODEL_MAX> {
+pub fn cpu_model(cpuinfo: &[u8]) -> Text {
     let line = lines(cpuinfo).find(|line| line.starts_with(b"model name")).unwrap_or_default();
     let after_colon = line.splitn(2, |&byte| byte == b':').nth(1).unwrap_or_default();
-    let mut text = Text::default();
-    text.push(after_colon.iter().copied().skip(1).map(header_byte));
-    or_fallback(text, BLANK)
+    or_fallback(header_text(CPU_MODEL_MAX, after_colon.get(1..).unwrap_or_default()), BLANK)
 }
 
 #[cfg(test)]
@@ -112,7 +115,7 @@ mod tests {
     use alloc::{format, string::String};
     use proptest::prelude::*;
 
-    fn shown<const N: usize>(text: Text<N>) -> String {
+    fn shown(text: Text) -> String {
         String::from_utf8_lossy(text.as_bytes()).into_owned()
     }
 
@@ -177,7 +180,7 @@ mod tests {
         assert_eq!(shown(cpu_model(long.as_bytes())), "m".repeat(CPU_MODEL_MAX));
     }
 
-    fn is_fit<const N: usize>(text: &Text<N>) -> bool {
+    fn is_fit(text: &Text) -> bool {
         !text.as_bytes().is_empty() && !text.as_bytes().iter().any(u8::is_ascii_control)
     }
 

@@ -19,3 +19,25 @@ pub const MACHINE_ID: &str = env!("TELEMETRY_PATH_MACHINE_ID");
 pub const SPOOL: &str = env!("TELEMETRY_PATH_SPOOL");
 /// Default of the configuration key `socket_path`.
 pub const SOCKET: &str = env!("TELEMETRY_PATH_SOCKET");
+
+/// The same paths for C functions.
+pub mod c {
+    use core::ffi::CStr;
+
+    macro_rules! c_path {
+        ($variable:literal) => {
+            match CStr::from_bytes_with_nul(concat!(env!($variable), "\0").as_bytes()) {
+                Ok(path) => path,
+                // While compiling: the build script refuses such paths.
+                Err(_) => c"",
+            }
+        };
+    }
+
+    /// See [`OPT_IN`](super::OPT_IN).
+    pub const OPT_IN: &CStr = c_path!("TELEMETRY_PATH_OPT_IN");
+    /// See [`CONFIG`](super::CONFIG).
+    pub const CONFIG: &CStr = c_path!("TELEMETRY_PATH_CONFIG");
+    /// See [`DEFAULT_CONFIG`](super::DEFAULT_CONFIG).
+    pub const DEFAULT_CONFIG: &CStr = c_path!("TELEMETRY_PATH_DEFAULT_CONFIG");
+}

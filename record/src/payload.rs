@@ -7,18 +7,37 @@
 /// The longest payload, in bytes, without any terminator.
 pub const MAX: usize = 8192;
 
-const fn is_allowed(byte: u8) -> bool {
-    // 0x20..=0x7E and the white space 0x09..=0x0D. Two comparisons without a
-    // branch, so that whole vectors of bytes are judged at once.
-    (byte.wrapping_sub(0x20) <= 0x7E - 0x20) | (byte.wrapping_sub(0x09) <= 0x0D - 0x09)
+/// One in every byte of a word.
+const ONES: u64 = u64::MAX / 0xFF;
+/// The highest bit of every byte of a word.
+const HIGH: u64 = ONES * 0x80;
+
+/// Whether the eight bytes of a word are allowed, judged at once: for a byte
+/// below 0x80, adding 0x80 - n sets its highest bit exactly if it is n or more,
+/// and carries nothing into the next byte.
+const fn all_allowed(word: u64) -> bool {
+    let seven_bits = word & !HIGH;
+    let at_least_0x09 = seven_bits + ONES * (0x80 - 0x09);
+    let at_least_0x0e = seven_bits + ONES * (0x80 - 0x0E);
+    let at_least_0x20 = seven_bits + ONES * (0x80 - 0x20);
+    let at_least_0x7f = seven_bits + ONES * (0x80 - 0x7F);
+    let white_space = at_least_0x09 & !at_least_0x0e;
+    let printable = at_least_0x20 & !at_least_0x7f;
+    (printable | white_space) & !word & HIGH == HIGH
 }
 
-/// Whether every byte is one that `tm_set_payload(3)` accepts.
+/// Whether every byte is one that `tm_set_payload(3)` accepts: 0x20 to 0x7E
+/// and 0x09 to 0x0D.
 pub fn is_valid(payload: &[u8]) -> bool {
-    let all_allowed = |bytes: &[u8]| bytes.iter().fold(true, |valid, &byte| valid & is_allowed(byte));
-    let blocks = payload.chunks_exact(64);
-    let rest = blocks.remainder();
-    blocks.fold(true, |valid, block| valid & all_allowed(block)) & all_allowed(rest)
+    let words = payload.chunks_exact(8);
+    let mut last = [b' '; 8];
+    for (slot, &byte) in last.iter_mut().zip(words.remainder()) {
+        *slot = byte;
+    }
+    let whole_words_are_valid = words.fold(true, |valid, bytes| {
+        valid & bytes.first_chunk().is_some_and(|word| all_allowed(u64::from_ne_bytes(*word)))
+    });
+    whole_words_are_valid && all_allowed(u64::from_ne_bytes(last))
 }
 
 #[cfg(test)]

@@ -95,8 +95,7 @@ pub fn encode(config: Option<&[u8]>, headers: &Headers<'_>, payload: &[u8]) -> V
         file.push(b'\n');
     }
     for (header, value) in headers.iter() {
-        file.extend_from_slice(header.name().as_bytes());
-        file.extend_from_slice(b": ");
+        file.extend_from_slice(header.prefix().as_bytes());
         file.extend(value.iter().copied().map(header_byte));
         file.push(b'\n');
     }

@@ -1,25 +1,37 @@
 //! A short value in a buffer on the stack.
 
-/// Up to `N` bytes; what does not fit is cut off.
+/// Up to [`Text::CAPACITY`] bytes; what is over its limit is cut off.
 #[derive(Clone, Copy, Debug)]
-pub struct Text<const N: usize> {
-    bytes: [u8; N],
+pub struct Text {
+    bytes: [u8; Self::CAPACITY],
     len: usize,
+    limit: usize,
 }
 
-impl<const N: usize> Default for Text<N> {
-    fn default() -> Self {
-        Self { bytes: [0; N], len: 0 }
+impl Text {
+    /// The greatest limit.
+    pub const CAPACITY: usize = 107;
+
+    /// No bytes yet, and at most `limit` of them later.
+    #[inline(never)]
+    pub const fn with_limit(limit: usize) -> Self {
+        Self { bytes: [0; Self::CAPACITY], len: 0, limit }
     }
-}
 
-impl<const N: usize> Text<N> {
-    /// Appends the bytes that fit.
-    pub fn push(&mut self, bytes: impl IntoIterator<Item = u8>) {
-        for byte in bytes {
-            let Some(slot) = self.bytes.get_mut(self.len) else { return };
+    /// Appends a byte if there is room for it.
+    pub fn push(&mut self, byte: u8) {
+        if self.len < self.limit
+            && let Some(slot) = self.bytes.get_mut(self.len)
+        {
             *slot = byte;
             self.len += 1;
+        }
+    }
+
+    /// Appends the bytes that there is room for.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.push(byte);
         }
     }
 
@@ -34,6 +46,7 @@ impl<const N: usize> Text<N> {
     }
 
     /// Whether there is nothing but white space.
+    #[inline(never)]
     pub fn is_blank(&self) -> bool {
         self.as_bytes().iter().all(u8::is_ascii_whitespace)
     }
@@ -50,14 +63,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_fit_is_cut_off() {
-        let mut text = Text::<4>::default();
-        text.push(*b"ab");
-        text.push(*b"cdef");
+    fn what_is_over_the_limit_is_cut_off() {
+        let mut text = Text::with_limit(4);
+        text.extend(b"ab");
+        text.extend(b"cdef");
         assert_eq!(text.as_bytes(), b"abcd");
         assert!(!text.is_blank());
         text.clear();
-        text.push(*b" \t");
+        text.extend(b" \t");
         assert!(text.is_blank());
+        let mut text = Text::with_limit(1000);
+        text.extend(&[b'x'; 1000]);
+        assert_eq!(text.as_bytes().len(), Text::CAPACITY);
     }
 }

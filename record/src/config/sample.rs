@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use super::SECTION;
 use super::key::{Key, Kind, OutOfRange, Range};
@@ -38,8 +39,8 @@ pub fn manual_entries() -> String {
     let defaults = Settings::default();
     for key in Key::ALL {
         list += &format!(".It Ic {}\n", key.name());
-        for sentence in sentences(&[key.meaning(), &accepted(key)].join(" ")) {
-            list += &format!("{sentence}\n");
+        for line in sentences(&[key.meaning(), &accepted(key)].join(" ")).flat_map(|sentence| wrapped(sentence, 78)) {
+            list += &format!("{line}\n");
         }
         match defaults.shown(key).as_str() {
             "" => list += "Default: empty.\n",
@@ -79,8 +80,8 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(". ").map(str::trim).filter(|sentence| !sentence.is_empty())
 }
 
-fn wrapped(text: &str, width: usize) -> alloc::vec::Vec<String> {
-    let mut lines = alloc::vec::Vec::new();
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
         if !line.is_empty() && line.len() + 1 + word.len() > width {

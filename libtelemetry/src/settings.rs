@@ -1,0 +1,93 @@
+//! Which configuration file is in effect, and what it says of the socket.
+//!
+//! The file is read anew for every record that is sent: that costs a few
+//! microseconds beside the way to the daemon and back, and a change counts at
+//! once, in every thread and in children of fork(2).
+
+use core::ffi::CStr;
+
+use record::config::{self, Key, Value};
+use record::cursor::{Cursor, Full};
+use record::paths;
+use record::text::Text;
+
+use crate::debug_log::failure;
+use crate::published::{Published, bytes_of, bytes_of_mut};
+use crate::sys::{self, Errno, Heap};
+
+/// The longest path that Linux opens, its NUL included.
+const PATH_MAX: usize = libc::PATH_MAX as usize;
+const PATH_WORDS: usize = PATH_MAX / size_of::<usize>();
+/// The longest file that is read.
+const FILE_MAX: usize = 1024 * 1024;
+/// What `sockaddr_un` holds beside its NUL.
+const SOCKET_PATH_MAX: usize = 107;
+const _: () = assert!(SOCKET_PATH_MAX <= Text::CAPACITY);
+
+/// The file that the program chose, with its NUL.
+static CHOSEN: Published<PATH_WORDS> = Published::new();
+
+/// The file that the program chose, copied out of the process-wide place.
+pub(crate) struct ChosenFile([usize; PATH_WORDS]);
+
+impl ChosenFile {
+    pub(crate) fn current() -> Self {
+        let mut words = [0; PATH_WORDS];
+        CHOSEN.read(&mut words);
+        Self(words)
+    }
+
+    pub(crate) fn path(&self) -> Option<&CStr> {
+        CStr::from_bytes_until_nul(bytes_of(&self.0)).ok().filter(|path| !path.is_empty())
+    }
+}
+
+/// Makes every later record of this process use the file at `path`.
+pub(crate) fn choose_file(path: &CStr) -> Result<(), Errno> {
+    if !path.to_bytes().starts_with(b"/") {
+        return Err(Errno(libc::EINVAL));
+    }
+    if sys::status(path)?.st_mode & libc::S_IFMT != libc::S_IFREG {
+        return Err(Errno(libc::EINVAL));
+    }
+    let mut words = [0; PATH_WORDS];
+    let mut cursor = Cursor::new(bytes_of_mut(&mut words));
+    cursor.put(path.to_bytes_with_nul());
+    cursor.finish().map_err(|Full| Errno(libc::ENAMETOOLONG))?;
+    CHOSEN.write(&words);
+    Ok(())
+}
+
+/// The socket of the daemon, as the file in effect has it.
+pub(crate) fn socket_path(chosen: Option<&CStr>) -> Result<Text, Errno> {
+    let file = match chosen {
+        Some(path) => Some(sys::read_start(path, FILE_MAX)?),
+        None => match existing(paths::c::CONFIG)? {
+            Some(file) => Some(file),
+            None => existing(paths::c::DEFAULT_CONFIG)?,
+        },
+    };
+    let content = file.as_ref().map(Heap::bytes).unwrap_or_default();
+    if content.len() == FILE_MAX {
+        return Err(failure(c"configuration file of 1 MiB or more", Errno(libc::EFBIG)));
+    }
+    let mut socket_path = Text::with_limit(SOCKET_PATH_MAX);
+    socket_path.extend(paths::SOCKET.as_bytes());
+    config::check(content, |_, read| {
+        if let Some((Key::SocketPath, Value::Text(raw))) = read {
+            socket_path.clear();
+            raw.bytes().for_each(|byte| socket_path.push(byte));
+        }
+    })
+    .map_err(|_| failure(c"configuration file cannot be understood, telemd --check tells why", Errno(libc::EINVAL)))?;
+    Ok(socket_path)
+}
+
+/// The content of a file, or `None` if there is no such file.
+fn existing(path: &CStr) -> Result<Option<Heap>, Errno> {
+    match sys::read_start(path, FILE_MAX) {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+        Err(errno) => Err(failure(c"configuration file cannot be read", errno)),
+    }
+}
