@@ -1,0 +1,230 @@
+//! Intake: from a connection to a record in the spool, and the answer.
+//!
+//! A listener hands each connection to a reader thread, so that a client that
+//! stalls delays nobody. Readers stay a while for the next connection.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use nix::errno::Errno;
+use nix::sys::socket::{Shutdown, shutdown};
+use record::frame::{self, Frame, FrameError};
+use record::header::Header;
+use record::{ack, severity, spool_file};
+use thiserror::Error;
+
+use crate::log;
+use crate::machine_id::MachineId;
+use crate::opt_in::OptIn;
+use crate::spool::Spool;
+
+/// Longest life of a connection.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Connections that are read at the same time; more wait in the backlog.
+const READERS_MAX: usize = 1024;
+/// How long a reader waits for its next connection.
+const READER_IDLE: Duration = Duration::from_secs(10);
+/// A reader holds one frame, on the heap.
+const READER_STACK: usize = 128 * 1024;
+/// Pause when descriptors are short.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Error)]
+enum Refusal {
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("the classification holds control characters")]
+    Classification,
+    #[error("the machine is not opted in")]
+    NotOptedIn,
+    #[error("the connection: {0}")]
+    Connection(io::Error),
+    #[error("the spool: {0}")]
+    Spool(io::Error),
+}
+
+impl Refusal {
+    /// What the client is told.
+    fn errno(&self) -> Errno {
+        let of_io = |error: &io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
+        match self {
+            Self::Frame(FrameError::Size(_) | FrameError::PayloadTooLong(_)) => Errno::EMSGSIZE,
+            Self::Frame(_) | Self::Classification => Errno::EINVAL,
+            Self::NotOptedIn => Errno::ECONNREFUSED,
+            Self::Connection(error) if error.kind() == io::ErrorKind::WouldBlock => Errno::ETIMEDOUT,
+            Self::Connection(error) | Self::Spool(error) => of_io(error),
+        }
+    }
+}
+
+/// What a reader needs to make a record of a frame.
+struct Desk {
+    spool: Spool,
+    machine_id: Arc<MachineId>,
+    opt_in: OptIn,
+}
+
+/// The listener and its readers.
+pub(crate) struct Intake {
+    listener: Arc<UnixListener>,
+    stopping: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Intake {
+    /// Takes no more connections; returns when those that were taken have had
+    /// their answers.
+    pub(crate) fn stop(self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        // Wakes `accept`.
+        if let Err(errno) = shutdown(self.listener.as_raw_fd(), Shutdown::Both) {
+            log::error(format_args!("shutdown of the socket: {errno}"));
+        }
+        if self.thread.join().is_err() {
+            log::error(format_args!("the intake ended by a panic"));
+        }
+    }
+}
+
+/// Starts to take connections.
+pub(crate) fn start(listener: UnixListener, spool: Spool, machine_id: Arc<MachineId>, opt_in: OptIn) -> Intake {
+    let listener = Arc::new(listener);
+    let stopping = Arc::new(AtomicBool::new(false));
+    let desk = Arc::new(Desk { spool, machine_id, opt_in });
+    let thread = thread::spawn({
+        let (listener, stopping) = (Arc::clone(&listener), Arc::clone(&stopping));
+        move || accept_all(&listener, &stopping, &desk)
+    });
+    Intake { listener, stopping, thread }
+}
+
+fn accept_all(listener: &UnixListener, stopping: &AtomicBool, desk: &Arc<Desk>) {
+    // Holds nothing: a connection is handed over or not.
+    let (connections, waiting) = bounded(0);
+    let readers = Arc::new(AtomicUsize::new(0));
+    let (all_ended, ended) = bounded::<()>(0);
+    while !stopping.load(Ordering::Relaxed) {
+        match listener.accept() {
+            Ok((connection, _)) => hand_over(connection, &connections, &waiting, &readers, desk, &all_ended),
+            Err(_) if stopping.load(Ordering::Relaxed) => break,
+            Err(error) => {
+                log::warning(format_args!("accept: {error}; trying again"));
+                thread::sleep(SHORTAGE_PAUSE);
+            }
+        }
+    }
+    drop((connections, waiting, all_ended));
+    // Every reader holds a sender; the channel ends with the last of them.
+    let _ = ended.recv();
+}
+
+fn hand_over(
+    connection: UnixStream,
+    connections: &Sender<UnixStream>,
+    waiting: &Receiver<UnixStream>,
+    readers: &Arc<AtomicUsize>,
+    desk: &Arc<Desk>,
+    all_ended: &Sender<()>,
+) {
+    let connection = match connections.try_send(connection) {
+        Ok(()) => return,
+        Err(TrySendError::Full(connection) | TrySendError::Disconnected(connection)) => connection,
+    };
+    if readers.load(Ordering::Relaxed) >= READERS_MAX {
+        let _ = connections.send(connection);
+        return;
+    }
+    let (waiting, count, desk, ends) = (waiting.clone(), Arc::clone(readers), Arc::clone(desk), all_ended.clone());
+    let reader = move || {
+        let mut next = Some(connection);
+        while let Some(connection) = next {
+            serve(&connection, &desk);
+            drop(connection);
+            next = waiting.recv_timeout(READER_IDLE).ok();
+        }
+        count.fetch_sub(1, Ordering::Relaxed);
+        drop(ends);
+    };
+    readers.fetch_add(1, Ordering::Relaxed);
+    if let Err(error) = thread::Builder::new().name("reader".into()).stack_size(READER_STACK).spawn(reader) {
+        readers.fetch_sub(1, Ordering::Relaxed);
+        log::warning(format_args!("no thread for a connection: {error}; it is closed"));
+    }
+}
+
+/// Reads one frame, and answers.
+fn serve(mut connection: &UnixStream, desk: &Desk) {
+    // An older library does not read, and may have closed already.
+    let _ = connection.write_all(&ack::BANNER);
+    let deadline = Instant::now() + DEADLINE;
+    let taken = read_frame(connection, deadline).and_then(|frame| match frame {
+        Some(frame) => take(&frame, desk).map(Some),
+        None => Ok(None),
+    });
+    let status = match taken {
+        Ok(Some(())) => 0,
+        Ok(None) => return,
+        Err(refusal) => {
+            log::warning(format_args!("a record was refused: {refusal}"));
+            -(refusal.errno() as i32)
+        }
+    };
+    let _ = connection.write_all(&ack::encode_status(status));
+}
+
+/// Reads a whole frame; `None` if the client closed without sending.
+fn read_frame(connection: &UnixStream, deadline: Instant) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut frame = vec![0; frame::SIZE_LEN];
+    if read_full(connection, &mut frame, deadline)? == 0 {
+        return Ok(None);
+    }
+    let size = frame.first_chunk().copied().unwrap_or_default();
+    frame.resize(frame::declared_len(size)?, 0);
+    let rest = frame.get_mut(frame::SIZE_LEN..).unwrap_or_default();
+    if read_full(connection, rest, deadline)? == 0 {
+        return Err(FrameError::Incomplete.into());
+    }
+    Ok(Some(frame))
+}
+
+/// Fills the buffer; 0 if the connection ended before its first byte.
+fn read_full(mut connection: &UnixStream, buffer: &mut [u8], deadline: Instant) -> Result<usize, Refusal> {
+    let mut len = 0;
+    while let Some(rest) = buffer.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        if remaining.is_zero() {
+            return Err(Refusal::Connection(io::ErrorKind::WouldBlock.into()));
+        }
+        connection.set_read_timeout(Some(remaining)).map_err(Refusal::Connection)?;
+        match connection.read(rest) {
+            Ok(0) if len == 0 => return Ok(0),
+            Ok(0) => return Err(FrameError::Incomplete.into()),
+            Ok(count) => len += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Refusal::Connection(error)),
+        }
+    }
+    Ok(len)
+}
+
+/// Makes a record of a frame and puts it in the spool.
+fn take(frame: &[u8], desk: &Desk) -> Result<(), Refusal> {
+    let frame = Frame::decode(frame)?;
+    if frame.headers.get(Header::Classification).iter().any(u8::is_ascii_control) {
+        return Err(Refusal::Classification);
+    }
+    if !desk.opt_in.is_given() {
+        return Err(Refusal::NotOptedIn);
+    }
+    let machine_id = desk.machine_id.get(SystemTime::now());
+    let headers = frame.headers.with(Header::MachineId, &machine_id);
+    let is_critical = headers.get(Header::Severity) == severity::CRITICAL.to_string().as_bytes();
+    let severity = if is_critical { severity::CRITICAL } else { severity::LOW };
+    desk.spool.store(spool_file::encode(frame.config, &headers, frame.payload), severity).map_err(Refusal::Spool)
+}

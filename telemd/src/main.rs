@@ -1,0 +1,118 @@
+//! telemd: takes records from a socket, keeps them on disk, and sends them to
+//! a collector.
+//!
+//! A record's way: intake → spool → courier. Every station is a file, runs in
+//! threads of its own, and hands over by channels. A record that was
+//! acknowledged is in the spool, and stays there until a collector has it.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod courier;
+mod intake;
+mod log;
+mod machine_id;
+mod opt_in;
+mod options;
+mod settings;
+mod socket;
+mod spool;
+mod transport;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use nix::sys::signal::{SigSet, Signal};
+use record::config::Key;
+use thiserror::Error;
+
+use machine_id::MachineId;
+use opt_in::OptIn;
+use options::{Action, Options};
+use settings::Settings;
+use spool::Spool;
+use transport::HttpTransport;
+
+#[derive(Debug, Error)]
+enum StartError {
+    #[error(transparent)]
+    Settings(#[from] settings::SettingsError),
+    #[error(transparent)]
+    Socket(#[from] socket::SocketError),
+    #[error(transparent)]
+    Spool(#[from] spool::SpoolError),
+    #[error("signals: {0}")]
+    Signals(#[from] nix::Error),
+}
+
+fn main() -> ExitCode {
+    match options::parse() {
+        Ok(Action::Print(text)) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Action::Run(options)) => match run(&options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                log::error(format_args!("{error}"));
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            log::error(format_args!("{error}"));
+            print!("{}", options::USAGE);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts the stations, waits for the signal to end, and ends them in the
+/// order of a record's way, so that none loses what it holds.
+fn run(options: &Options) -> Result<(), StartError> {
+    let settings = Settings::load(options.config_file.as_deref())?;
+    let opt_in = OptIn::of_this_machine();
+    if !opt_in.is_given() {
+        log::notice(format_args!("not opted in: {} does not exist; nothing is taken or sent", opt_in.path().display()));
+        return Ok(());
+    }
+    let end_signals = block_end_signals()?;
+    let listener = socket::listen(&settings.path(Key::SocketPath))?;
+    let (spool, spooler) = Spool::open(&settings.path(Key::SpoolDir))?;
+    let machine_id = Arc::new(MachineId::of_this_machine());
+
+    let intake = intake::start(listener, spool.clone(), machine_id, opt_in.clone());
+    let (stop_courier, courier_stops) = crossbeam_channel::bounded(0);
+    let transport = HttpTransport::new(&settings);
+    let courier = thread::spawn({
+        let spool = spool.clone();
+        move || courier::run(&spool, &transport, &opt_in, &courier_stops)
+    });
+    log::notice(format_args!(
+        "listening on {}, sending to {}",
+        settings.path(Key::SocketPath).display(),
+        settings.shown(Key::Server)
+    ));
+
+    let signal = end_signals.wait()?;
+    log::notice(format_args!("{signal}: ending; what is in the spool stays there"));
+    intake.stop();
+    drop(stop_courier);
+    if courier.join().is_err() {
+        log::error(format_args!("the courier ended by a panic"));
+    }
+    drop(spool);
+    if spooler.join().is_err() {
+        log::error(format_args!("the spooler ended by a panic"));
+    }
+    Ok(())
+}
+
+/// Blocks the signals in this thread and in those it starts.
+fn block_end_signals() -> Result<SigSet, nix::Error> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGTERM);
+    signals.add(Signal::SIGINT);
+    signals.thread_block()?;
+    Ok(signals)
+}

@@ -1,0 +1,53 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+pub(crate) const USAGE: &str = "\
+Usage: telemd [-f FILE]
+
+Takes telemetry records from a socket, keeps them on disk, and sends them to a
+collector.
+
+  -f, --config_file FILE  read this configuration file, and no other
+  -h, --help              print this text
+  -V, --version           print the version
+";
+
+/// What the command line asks for.
+pub(crate) enum Action {
+    Run(Options),
+    Print(String),
+}
+
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) config_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct OptionsError(#[from] lexopt::Error);
+
+/// Reads the command line, from left to right. Words that are no options are
+/// ignored, as they always were.
+pub(crate) fn parse() -> Result<Action, OptionsError> {
+    use lexopt::prelude::*;
+    let mut options = Options::default();
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Short('f') | Long("config_file" | "config-file") => {
+                options.config_file = Some(arguments.value()?.into());
+            }
+            Short('h') | Long("help") => return Ok(Action::Print(USAGE.to_owned())),
+            Short('V') | Long("version") => {
+                return Ok(Action::Print(concat!(env!("CARGO_PKG_VERSION"), "\n").to_owned()));
+            }
+            Value(_) => {}
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Action::Run(options))
+}

@@ -1,0 +1,111 @@
+//! Which configuration file is read, and what comes of it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::ops::Deref;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use record::config::{self, ConfigError, Key};
+use record::paths;
+use thiserror::Error;
+
+use crate::log;
+
+#[derive(Debug, Error)]
+pub(crate) enum SettingsError {
+    #[error("{}: cannot be read: {error}", file.display())]
+    Unreadable { file: PathBuf, error: io::Error },
+    #[error("{}: not an absolute path of a regular file", file.display())]
+    NotAFile { file: PathBuf },
+    #[error("{}:{error}", file.display())]
+    Wrong { file: PathBuf, error: ConfigError },
+}
+
+/// The settings in effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings(config::Settings);
+
+impl Settings {
+    /// Reads the file that was chosen, or else the first that exists of the
+    /// administrator's and the distribution's. Logs the warnings.
+    pub(crate) fn load(chosen: Option<&Path>) -> Result<Self, SettingsError> {
+        let Some((file, content)) = find(chosen)? else { return Ok(Self(config::Settings::default())) };
+        let (settings, warnings) = match config::Settings::read(&content) {
+            Ok(read) => read,
+            Err(error) => return Err(SettingsError::Wrong { file, error }),
+        };
+        for warning in warnings {
+            log::warning(format_args!("{}:{warning}", file.display()));
+        }
+        Ok(Self(settings))
+    }
+
+    /// A value that is a path.
+    pub(crate) fn path(&self, key: Key) -> PathBuf {
+        OsString::from_vec(self.text(key).to_vec()).into()
+    }
+}
+
+impl Deref for Settings {
+    type Target = config::Settings;
+
+    fn deref(&self) -> &config::Settings {
+        &self.0
+    }
+}
+
+fn find(chosen: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, SettingsError> {
+    if let Some(file) = chosen {
+        let is_file = |metadata: fs::Metadata| file.is_absolute() && metadata.is_file();
+        return match fs::metadata(file).map(is_file) {
+            Ok(true) => read(file).map(Some),
+            Ok(false) => Err(SettingsError::NotAFile { file: file.to_owned() }),
+            Err(error) => Err(SettingsError::Unreadable { file: file.to_owned(), error }),
+        };
+    }
+    for file in [paths::CONFIG, paths::DEFAULT_CONFIG] {
+        match read(Path::new(file)) {
+            Err(SettingsError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+            result => return result.map(Some),
+        }
+    }
+    Ok(None)
+}
+
+fn read(file: &Path) -> Result<(PathBuf, Vec<u8>), SettingsError> {
+    match fs::read(file) {
+        Ok(content) => Ok((file.to_owned(), content)),
+        Err(error) => Err(SettingsError::Unreadable { file: file.to_owned(), error }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c11_the_chosen_file_counts_and_errors_name_file_line_and_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("telemetrics.conf");
+        fs::write(&file, "[settings]\nsocket_path=/chosen\n").unwrap();
+        assert_eq!(Settings::load(Some(&file)).unwrap().path(Key::SocketPath), Path::new("/chosen"));
+
+        fs::write(&file, "[settings]\n\nrecord_expiry=abc\n").unwrap();
+        let message = Settings::load(Some(&file)).unwrap_err().to_string();
+        assert!(
+            message.ends_with("telemetrics.conf:3: record_expiry: expected minutes as an integer, got \"abc\""),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_chosen_file_must_be_an_absolute_path_of_a_regular_file() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(Settings::load(Some(directory.path())), Err(SettingsError::NotAFile { .. })));
+        assert!(matches!(Settings::load(Some(Path::new("Cargo.toml"))), Err(SettingsError::NotAFile { .. })));
+        let missing = directory.path().join("missing");
+        assert!(matches!(Settings::load(Some(&missing)), Err(SettingsError::Unreadable { .. })));
+    }
+}

@@ -1,0 +1,60 @@
+//! The socket that clients connect to.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use nix::sys::socket::{Backlog, listen as set_backlog};
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub(crate) enum SocketError {
+    #[error("socket {}: another daemon answers there; stop it, or choose another socket_path", path.display())]
+    InUse { path: PathBuf },
+    #[error("socket {}: {error}", path.display())]
+    Io { path: PathBuf, error: io::Error },
+}
+
+/// Makes the socket, for everybody to write to. One that a daemon left behind
+/// is replaced, one on which a daemon answers is not.
+pub(crate) fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+    let failed = |error| SocketError::Io { path: path.to_owned(), error };
+    match UnixStream::connect(path) {
+        Ok(_) => return Err(SocketError::InUse { path: path.to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed)?,
+        // Nothing there, or something that `bind` will report.
+        Err(_) => {}
+    }
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(failed)?;
+    // std asks for 128; records of a burst wait here.
+    set_backlog(&listener, Backlog::MAXCONN).map_err(|errno| failed(errno.into()))?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_socket_is_replaced_and_a_living_one_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let first = listen(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
+        assert!(matches!(listen(&path), Err(SocketError::InUse { .. })));
+        drop(first);
+        assert!(listen(&path).is_ok(), "the file is there, and nobody answers");
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("precious");
+        fs::write(&path, "data").unwrap();
+        assert!(matches!(listen(&path), Err(SocketError::Io { .. })));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "data");
+    }
+}

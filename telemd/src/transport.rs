@@ -1,0 +1,119 @@
+//! HTTP: one POST per record, over connections that are kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use record::config::Key;
+use record::header::Header;
+use record::spool_file::SpoolFile;
+use record::text::header_byte;
+use ureq::Agent;
+use ureq::http::{HeaderName, HeaderValue, Request};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+
+use crate::courier::Transport;
+use crate::log;
+use crate::settings::Settings;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Enough for a record and for an answer.
+const BUFFER: usize = 16 * 1024;
+/// By this header a collector knows a record that comes again.
+const RECORD_ID: HeaderName = HeaderName::from_static("x-telemetry-record-id");
+
+/// Posts records to the server of the settings.
+pub(crate) struct HttpTransport {
+    server: String,
+    tid: Option<(HeaderName, HeaderValue)>,
+    agent: Result<Agent, String>,
+}
+
+impl HttpTransport {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let agent = roots(settings).map(agent);
+        if let Err(error) = &agent {
+            log::error(format_args!("{error}; nothing is delivered"));
+        }
+        Self { server: settings.shown(Key::Server), tid: tid_header(settings.text(Key::TidHeader)), agent }
+    }
+}
+
+fn agent(roots: RootCerts) -> Agent {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(Some(TIMEOUT))
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .user_agent("")
+        .accept("*/*")
+        .accept_encoding("")
+        .build()
+        .into()
+}
+
+/// Whose word counts for a server: those of `cainfo`, or the system's.
+fn roots(settings: &Settings) -> Result<RootCerts, String> {
+    if settings.text(Key::CaInfo).is_empty() {
+        let found = rustls_native_certs::load_native_certs();
+        for error in found.errors {
+            log::warning(format_args!("certificates of the system: {error}"));
+        }
+        let roots: Vec<_> =
+            found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
+        return Ok(RootCerts::Specific(Arc::new(roots)));
+    }
+    let path = settings.path(Key::CaInfo);
+    let pem = std::fs::read(&path).map_err(|error| format!("cainfo {}: {error}", path.display()))?;
+    let roots: Vec<_> = parse_pem(&pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if roots.is_empty() {
+        return Err(format!("cainfo {}: no certificate in it", path.display()));
+    }
+    Ok(RootCerts::Specific(Arc::new(roots)))
+}
+
+fn tid_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
+    let mut parts = line.splitn(2, |&byte| byte == b':');
+    let name = HeaderName::from_bytes(parts.next()?.trim_ascii()).ok()?;
+    let value = HeaderValue::from_bytes(parts.next()?.trim_ascii()).ok()?;
+    Some((name, value))
+}
+
+impl Transport for HttpTransport {
+    fn post(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, String> {
+        let agent = self.agent.as_ref().map_err(Clone::clone)?;
+        let mut request =
+            Request::post(self.server.as_str()).header(RECORD_ID, record_id).header("content-type", "application/text");
+        for (header, value) in record.headers.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(header.http_name(), header_value(header, value)?);
+        }
+        if let Some((name, value)) = &self.tid {
+            request = request.header(name, value);
+        }
+        let request = request.body(record.body).map_err(|error| format!("server {}: {error}", self.server))?;
+        if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
+            return Err(format!("server {}: the address must start with http:// or https://", self.server));
+        }
+        let mut response = agent.run(request).map_err(|error| format!("server {}: {error}", self.server))?;
+        let status = response.status().as_u16();
+        // A connection whose answer was read to its end can be used again.
+        let _ = response.body_mut().with_config().limit(BUFFER as u64).read_to_vec();
+        Ok(status)
+    }
+}
+
+fn header_value(header: Header, value: &[u8]) -> Result<HeaderValue, String> {
+    let clean: Vec<u8> = value.iter().copied().map(header_byte).collect();
+    HeaderValue::from_bytes(&clean).map_err(|error| format!("header {}: {error}", header.name()))
+}
