@@ -1,0 +1,111 @@
+# Builds, tests and installs telemetry. See README.md and CONTRIBUTING.md.
+
+prefix = /usr/local
+exec_prefix = $(prefix)
+bindir = $(exec_prefix)/bin
+libdir = $(exec_prefix)/lib
+includedir = $(prefix)/include
+datarootdir = $(prefix)/share
+datadir = $(datarootdir)
+mandir = $(datarootdir)/man
+sysconfdir = /etc
+localstatedir = /var
+socketdir = /run
+# What the configuration file shows as default of the key `server`.
+server = https://clr.telemetry.intel.com/v3/collector
+
+DESTDIR =
+CARGO = cargo
+CARGOFLAGS = --locked
+INSTALL = install
+OBJCOPY = objcopy
+AR = ar
+# How the shared library is linked: `cargo` needs LLD, `cc` takes any linker
+# and honours CC, CFLAGS and LDFLAGS. The ABI is the same.
+LINK = cargo
+BUILD = target
+
+version := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+# The ABI is that of libtelemetry.so.4.0.1 of the C project, and compatible.
+soname = libtelemetry.so.4
+realname = libtelemetry.so.4.1.0
+functions = tm_set_config_file tm_create_record tm_set_payload tm_set_event_id \
+	tm_send_record tm_free_record tm_is_opted_in
+man3 = telemetry.3 tm_create_record.3 tm_set_payload.3 tm_set_event_id.3 \
+	tm_send_record.3 tm_free_record.3 tm_set_config_file.3 tm_is_opted_in.3
+
+release = $(BUILD)/release
+# The directories are built in; no variable of the environment moves them later.
+cargo = TELEMETRY_SYSCONFDIR='$(sysconfdir)' TELEMETRY_LOCALSTATEDIR='$(localstatedir)' \
+	TELEMETRY_DATADIR='$(datadir)' TELEMETRY_SOCKETDIR='$(socketdir)' TELEMETRY_SERVER='$(server)' \
+	CARGO_TARGET_DIR='$(BUILD)' $(CARGO)
+
+.PHONY: all deps library telemd generate check check-long bench demo install \
+	install-library install-telemd uninstall clean stage
+
+all: library telemd
+
+# Debian packages that building and testing need; the README's commands call it.
+deps:
+	@ci/deps
+
+# Cargo decides what has to be built again.
+library:
+	$(cargo) build --release $(CARGOFLAGS) -p libtelemetry-cdylib
+	@CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' \
+		ci/link-library '$(LINK)' '$(release)' '$(soname)' $(functions)
+
+telemd:
+	$(cargo) build --release $(CARGOFLAGS) -p telemd
+
+# The committed files that are made from the code.
+generate:
+	$(CARGO) run -q $(CARGOFLAGS) -p generate
+
+install: install-library install-telemd
+
+install-library: library
+	$(INSTALL) -d '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)' '$(DESTDIR)$(mandir)/man3'
+	$(INSTALL) -m 755 '$(release)/linked/$(soname)' '$(DESTDIR)$(libdir)/$(realname)'
+	ln -sf '$(realname)' '$(DESTDIR)$(libdir)/$(soname)'
+	ln -sf '$(realname)' '$(DESTDIR)$(libdir)/libtelemetry.so'
+	$(INSTALL) -m 644 '$(release)/linked/libtelemetry.a' '$(DESTDIR)$(libdir)/libtelemetry.a'
+	$(INSTALL) -m 644 include/telemetry.h '$(DESTDIR)$(includedir)/telemetry.h'
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@exec_prefix@|$(exec_prefix:$(prefix)%=$${prefix}%)|' \
+		-e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir:$(prefix)%=$${prefix}%)|' \
+		-e 's|@version@|$(version)|' pkgconfig/libtelemetry.pc.in > '$(release)/libtelemetry.pc'
+	$(INSTALL) -m 644 '$(release)/libtelemetry.pc' '$(DESTDIR)$(libdir)/pkgconfig/libtelemetry.pc'
+	$(INSTALL) -m 644 $(addprefix man3/,$(man3)) '$(DESTDIR)$(mandir)/man3'
+
+install-telemd: telemd
+	$(INSTALL) -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man5' '$(DESTDIR)$(mandir)/man8'
+	$(INSTALL) -m 755 '$(release)/telemd' '$(DESTDIR)$(bindir)/telemd'
+	$(INSTALL) -m 644 man5/telemetrics.conf.5 '$(DESTDIR)$(mandir)/man5'
+	$(INSTALL) -m 644 man8/telemd.8 '$(DESTDIR)$(mandir)/man8'
+
+uninstall:
+	rm -f $(foreach name,$(realname) $(soname) libtelemetry.so libtelemetry.a pkgconfig/libtelemetry.pc,'$(DESTDIR)$(libdir)/$(name)') \
+		'$(DESTDIR)$(includedir)/telemetry.h' $(foreach page,$(man3),'$(DESTDIR)$(mandir)/man3/$(page)') \
+		'$(DESTDIR)$(bindir)/telemd' '$(DESTDIR)$(mandir)/man5/telemetrics.conf.5' '$(DESTDIR)$(mandir)/man8/telemd.8'
+
+# A whole run in the build folder: a program, telemd, a collector.
+demo:
+	@ci/deps build
+	@ci/demo
+
+# An installation for tests, in the build folder.
+stage:
+	@rm -rf '$(BUILD)/stage'
+	@$(MAKE) -s install DESTDIR='$(BUILD)/stage' prefix=/usr/local
+
+check: deps
+	@ci/check
+
+check-long: deps
+	@ci/check-long
+
+bench: deps
+	@ci/bench
+
+clean:
+	$(CARGO) clean
