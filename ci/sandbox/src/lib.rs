@@ -1,0 +1,167 @@
+//! A private root for tests of what was built.
+//!
+//! The paths of an installation are fixed when it is built, and no environment
+//! variable moves them. So that tests run what ships, each gets a mount
+//! namespace of its own (by bubblewrap): private `/etc`, `/run` and `/var`, and
+//! the staged installation (`make stage`) at `/usr/local`. No rights are needed
+//! beyond user namespaces, and nothing outside changes.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Directories of `/etc` that programs need and tests do not change.
+const SHARED_DIRECTORIES: [&str; 3] = ["/etc/alternatives", "/etc/ssl", "/etc/ld.so.conf.d"];
+/// Files of `/etc` that programs need; copied.
+const COPIED_FILES: [&str; 5] = ["group", "hosts", "ld.so.cache", "ld.so.conf", "passwd"];
+const OPT_IN: &str = "/etc/telemetrics/opt-in";
+
+/// The root of the project.
+pub fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The staged installation's prefix, as seen from outside of a sandbox.
+pub fn installation() -> PathBuf {
+    let prefix = project().join("target/stage/usr/local");
+    assert!(prefix.join("lib").is_dir(), "{} is missing; run `make stage`", prefix.display());
+    prefix
+}
+
+/// A private root.
+pub struct Sandbox {
+    root: TempDir,
+    mounts: Vec<[PathBuf; 2]>,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sandbox {
+    /// A machine on which telemetry is installed and not switched on.
+    pub fn new() -> Self {
+        let sandbox = Self { root: TempDir::new().expect("a temporary directory"), mounts: Vec::new() };
+        for directory in
+            ["/etc/telemetrics", "/run", "/var/spool/telemetry", "/var/lib/telemetry", "/var/cache/ldconfig"]
+        {
+            fs::create_dir_all(sandbox.path(directory)).expect("a directory of the sandbox");
+        }
+        for directory in SHARED_DIRECTORIES {
+            fs::create_dir_all(sandbox.path(directory)).expect("a directory of the sandbox");
+        }
+        for file in COPIED_FILES {
+            // Not every system has all of them.
+            let _ = fs::copy(Path::new("/etc").join(file), sandbox.path("/etc").join(file));
+        }
+        symlink("/usr/lib/os-release", sandbox.path("/etc/os-release")).expect("a link in the sandbox");
+        sandbox
+    }
+
+    /// Where a path below `/etc`, `/run` or `/var` of the sandbox is outside.
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.root.path().join(inside.trim_start_matches('/'))
+    }
+
+    /// Writes a file, replacing what is there.
+    pub fn write(&self, inside: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(inside);
+        fs::create_dir_all(path.parent().expect("an absolute path")).expect("a directory of the sandbox");
+        let _ = fs::remove_file(&path);
+        fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+
+    /// Writes the administrator's configuration file: lines of `[settings]`.
+    pub fn configure(&self, assignments: &str) {
+        self.write("/etc/telemetrics/telemetrics.conf", format!("[settings]\n{assignments}\n"));
+    }
+
+    /// Switches telemetry on.
+    pub fn opt_in(&self) {
+        self.write(OPT_IN, "");
+    }
+
+    /// Switches telemetry off.
+    pub fn opt_out(&self) {
+        fs::remove_file(self.path(OPT_IN)).expect("the sandbox is opted in");
+    }
+
+    /// Shows a file or directory of the sandbox at another place, too.
+    pub fn mount(&mut self, inside: &str, at: &str) {
+        self.mounts.push([self.path(inside), at.into()]);
+    }
+
+    /// A command that runs `program` in the sandbox.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("bwrap");
+        command.args(["--die-with-parent", "--dev-bind", "/", "/"]);
+        for directory in ["/etc", "/run", "/var"] {
+            command.arg("--bind").arg(self.path(directory)).arg(directory);
+        }
+        for directory in SHARED_DIRECTORIES {
+            command.args(["--ro-bind-try", directory, directory]);
+        }
+        command.arg("--ro-bind").arg(installation()).arg("/usr/local");
+        for [source, target] in &self.mounts {
+            command.arg("--ro-bind").arg(source).arg(target);
+        }
+        command.env("LD_LIBRARY_PATH", "/usr/local/lib").arg("--").arg(program);
+        command
+    }
+
+    /// Starts the installed telemd; returns when it listens.
+    pub fn start_telemd(&self) -> Telemd {
+        let mut command = self.command("/usr/local/bin/telemd");
+        let log = fs::File::create(self.path("/run/telemd.log")).expect("the log of telemd");
+        let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("bwrap");
+        let telemd = Telemd { child, log: self.path("/run/telemd.log") };
+        wait_until("telemd listens", || telemd.log().contains("listening on"));
+        telemd
+    }
+}
+
+/// A running telemd; killed at the end of its life.
+pub struct Telemd {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Telemd {
+    /// What it wrote to its standard error stream.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("the log of telemd")
+    }
+
+    /// Sends SIGTERM, and waits for the end.
+    pub fn terminate(mut self) -> ExitStatus {
+        let bwrap = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
+        let status = Command::new("kill").arg("-TERM").args(children.split_whitespace()).status();
+        assert!(status.expect("kill").success());
+        self.child.wait().expect("bwrap")
+    }
+}
+
+impl Drop for Telemd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until something is so; panics after ten seconds.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited 10 s until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
