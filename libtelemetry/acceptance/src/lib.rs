@@ -1,6 +1,8 @@
 //! Tools for the tests of the installed library: a C compiler, and the types
 //! that the C header declares.
 
+pub mod peer;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

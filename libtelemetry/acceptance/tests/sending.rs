@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use libtelemetry_acceptance::peer::{self, acknowledge, read_frame};
 use libtelemetry_acceptance::{compile, compile_preloaded, stdout_of};
 use record::frame::Frame;
 use record::header::Header;
@@ -55,13 +56,12 @@ impl Machine {
     }
 
     /// Starts a peer that handles each connection in its way.
-    fn peer(&self, handle: impl Fn(UnixStream) + Send + 'static) {
-        let listener = self.listen("/run/telem-0");
-        thread::spawn(move || listener.incoming().for_each(|connection| handle(connection.unwrap())));
+    fn peer(&self, handle: impl Fn(UnixStream) + Clone + Send + 'static) {
+        peer::listen(&self.sandbox, "/run/telem-0", handle);
     }
 
     /// The result of a send to such a peer.
-    fn send_to(&self, handle: impl Fn(UnixStream) + Send + 'static) -> Sent {
+    fn send_to(&self, handle: impl Fn(UnixStream) + Clone + Send + 'static) -> Sent {
         self.peer(handle);
         self.send(&[])
     }
@@ -80,25 +80,10 @@ fn parse(output: &str) -> Vec<Sent> {
     output.lines().map(sent).collect()
 }
 
-fn read_frame(connection: &mut UnixStream) -> Vec<u8> {
-    let mut frame = vec![0; 4];
-    connection.read_exact(&mut frame).unwrap();
-    let len = record::frame::declared_len(*frame.first_chunk().unwrap()).unwrap();
-    frame.resize(len, 0);
-    connection.read_exact(&mut frame[4..]).unwrap();
-    frame
-}
-
 /// A peer that takes frames and hands them on.
-fn acknowledging() -> (impl Fn(UnixStream) + Send + 'static, mpsc::Receiver<Vec<u8>>) {
+fn acknowledging() -> (impl Fn(UnixStream) + Clone + Send + 'static, mpsc::Receiver<Vec<u8>>) {
     let (sender, frames) = mpsc::channel();
-    let handle = move |mut connection: UnixStream| {
-        connection.write_all(b"TMA1").unwrap();
-        let frame = read_frame(&mut connection);
-        connection.write_all(&[0; 4]).unwrap();
-        sender.send(frame).unwrap();
-    };
-    (handle, frames)
+    (move |connection| sender.send(acknowledge(connection).unwrap()).unwrap(), frames)
 }
 
 #[test]
@@ -113,7 +98,7 @@ fn acknowledged_a_negative_status_is_the_result() {
     for status in [-libc::ENOSPC, -libc::EPERM, -libc::ECONNREFUSED, -4095] {
         let sent = Machine::new().send_to(move |mut connection| {
             connection.write_all(b"TMA1").unwrap();
-            read_frame(&mut connection);
+            read_frame(&mut connection).unwrap();
             connection.write_all(&status.to_le_bytes()).unwrap();
         });
         assert_eq!(sent.result, status);
@@ -123,7 +108,7 @@ fn acknowledged_a_negative_status_is_the_result() {
 #[test]
 fn acknowledged_a_status_in_single_bytes_is_read_whole() {
     let sent = Machine::new().send_to(|mut connection| {
-        read_frame(&mut connection);
+        read_frame(&mut connection).unwrap();
         for byte in [b"TMA1".as_slice(), &(-libc::EIO).to_le_bytes()].concat() {
             connection.write_all(&[byte]).unwrap();
             thread::sleep(Duration::from_millis(5));
@@ -135,7 +120,7 @@ fn acknowledged_a_status_in_single_bytes_is_read_whole() {
 #[test]
 fn the_c_daemon_which_writes_nothing_and_closes_means_0() {
     let sent = Machine::new().send_to(|mut connection| {
-        read_frame(&mut connection);
+        read_frame(&mut connection).unwrap();
     });
     assert_eq!(sent.result, 0);
 }
@@ -144,7 +129,7 @@ fn the_c_daemon_which_writes_nothing_and_closes_means_0() {
 fn a_banner_and_the_end_of_the_connection_mean_not_taken() {
     let sent = Machine::new().send_to(|mut connection| {
         connection.write_all(b"TMA1").unwrap();
-        read_frame(&mut connection);
+        read_frame(&mut connection).unwrap();
     });
     assert_eq!(sent.result, -libc::ECONNRESET);
 }
@@ -167,7 +152,7 @@ fn no_answer_in_5_seconds_is_a_timeout() {
     for banner in ["TMA1", ""] {
         let sent = Machine::new().send_to(move |mut connection| {
             connection.write_all(banner.as_bytes()).unwrap();
-            read_frame(&mut connection);
+            read_frame(&mut connection).unwrap();
             thread::sleep(Duration::from_secs(60));
         });
         assert_eq!(sent.result, -libc::ETIMEDOUT, "{banner:?}");
@@ -179,7 +164,7 @@ fn no_answer_in_5_seconds_is_a_timeout() {
 fn an_answer_that_comes_late_is_waited_for() {
     let sent = Machine::new().send_to(|mut connection| {
         thread::sleep(Duration::from_secs(2));
-        read_frame(&mut connection);
+        read_frame(&mut connection).unwrap();
         connection.write_all(b"TMA1\0\0\0\0").unwrap();
     });
     assert_eq!(sent.result, 0);
@@ -189,7 +174,7 @@ fn an_answer_that_comes_late_is_waited_for() {
 fn a_peer_that_is_no_telemetry_daemon_is_an_error() {
     for answer in [b"HTTP/1.1 400 Bad Request".as_slice(), b"TMA1\x01\0\0\0", b"TMA2\0\0\0\0"] {
         let sent = Machine::new().send_to(move |mut connection| {
-            read_frame(&mut connection);
+            read_frame(&mut connection).unwrap();
             connection.write_all(answer).unwrap();
             connection.shutdown(std::net::Shutdown::Write).unwrap();
         });
