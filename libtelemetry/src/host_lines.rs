@@ -102,37 +102,32 @@ impl HostLines {
         *lines.0.first_chunk_mut().ok_or(Full)? = *identity;
         let (meta, text) = bytes_of_mut(&mut lines.0).split_at_mut_checked(TEXT).ok_or(Full)?;
         let meta = meta.get_mut(IDENTITY_LEN..).unwrap_or_default();
-        let mut writer = Writer { meta: Cursor::new(meta), text: Cursor::new(text), all_were_looked_at: true };
+        let mut writer =
+            Writer { meta: Cursor::new(meta), text: Cursor::new(text), has_memory: true, all_were_looked_at: true };
         let names = SystemNames::read();
-        let os_release = match writer.file(OS_RELEASE)? {
-            Some(content) => Some(content),
-            None => writer.file(OS_RELEASE_FALLBACK)?,
-        };
+        let os_release = writer.file(OS_RELEASE).or_else(|| writer.file(OS_RELEASE_FALLBACK));
         let os_release = os_release.as_ref().map(Heap::bytes).unwrap_or_default();
-        let cpuinfo = writer.file(c"/proc/cpuinfo")?;
-        let cpuinfo = cpuinfo.as_ref().map(Heap::bytes).unwrap_or_default();
 
         writer.line(Header::Arch, &host::uname(names.machine()));
         writer.begin(Header::HostType);
-        writer.dmi("", c"/sys/class/dmi/id/sys_vendor", "no_sv_file")?;
-        writer.dmi("|", c"/sys/class/dmi/id/product_name", "no_pn_file")?;
-        writer.dmi("|", c"/sys/class/dmi/id/product_version", "no_pvr_file")?;
+        writer.dmi("", c"/sys/class/dmi/id/sys_vendor", "no_sv_file");
+        writer.dmi("|", c"/sys/class/dmi/id/product_name", "no_pn_file");
+        writer.dmi("|", c"/sys/class/dmi/id/product_version", "no_pvr_file");
         writer.end();
         writer.line(Header::Build, &host::build(os_release));
         writer.line(Header::KernelVersion, &host::uname(names.release()));
         writer.line(Header::SystemName, &host::system_name(os_release));
         writer.begin(Header::BoardName);
-        writer.dmi("", c"/sys/class/dmi/id/board_name", "no_bn_file")?;
-        writer.dmi("|", c"/sys/class/dmi/id/board_vendor", "no_bv_file")?;
+        writer.dmi("", c"/sys/class/dmi/id/board_name", "no_bn_file");
+        writer.dmi("|", c"/sys/class/dmi/id/board_vendor", "no_bv_file");
         writer.end();
-        writer.line(Header::CpuModel, &host::cpu_model(cpuinfo));
+        let cpuinfo = writer.file(c"/proc/cpuinfo");
+        writer.line(Header::CpuModel, &host::cpu_model(cpuinfo.as_ref().map(Heap::bytes).unwrap_or_default()));
         writer.begin(Header::BiosVersion);
         // The same word as for the board's vendor: receivers know it so.
-        writer.dmi("", c"/sys/class/dmi/id/bios_version", "no_bv_file")?;
+        writer.dmi("", c"/sys/class/dmi/id/bios_version", "no_bv_file");
         writer.end();
-        writer.meta.finish()?;
-        writer.text.finish()?;
-        let all_were_looked_at = writer.all_were_looked_at;
+        let all_were_looked_at = writer.finish()?;
         Ok((lines, all_were_looked_at))
     }
 
@@ -180,10 +175,12 @@ fn os_release_identity() -> Identity {
     })
 }
 
-/// Writes the identity, the ends and the lines of a snapshot.
+/// Writes the ends and the lines of a snapshot. What goes wrong is told at the
+/// end.
 struct Writer<'a> {
     meta: Cursor<'a>,
     text: Cursor<'a>,
+    has_memory: bool,
     /// Whether no shortage hid a file.
     all_were_looked_at: bool,
 }
@@ -206,24 +203,27 @@ impl Writer<'_> {
     }
 
     /// A part of a value: the first line of a DMI file.
-    fn dmi(&mut self, before: &str, path: &CStr, missing: &str) -> Result<(), Errno> {
+    fn dmi(&mut self, before: &str, path: &CStr, missing: &str) {
         self.text.put(before.as_bytes());
-        match self.file(path)? {
+        match self.file(path) {
             Some(content) => self.text.put(host::dmi(content.bytes()).as_bytes()),
             None => self.text.put(missing.as_bytes()),
         }
-        Ok(())
     }
 
-    /// `None` for a file that cannot be read. Only memory is worth an error.
-    fn file(&mut self, path: &CStr) -> Result<Option<Heap>, Errno> {
-        match sys::read_start(path, FILE_MAX) {
-            Ok(content) => Ok(Some(content)),
-            Err(Errno(libc::ENOMEM)) => Err(Errno(libc::ENOMEM)),
-            Err(errno) => {
+    /// `None` for a file that cannot be read.
+    fn file(&mut self, path: &CStr) -> Option<Heap> {
+        sys::read_start(path, FILE_MAX)
+            .inspect_err(|errno| {
+                self.has_memory &= *errno != Errno(libc::ENOMEM);
                 self.all_were_looked_at &= !errno.is_shortage();
-                Ok(None)
-            }
-        }
+            })
+            .ok()
+    }
+
+    fn finish(self) -> Result<bool, Errno> {
+        self.meta.finish()?;
+        self.text.finish()?;
+        if self.has_memory { Ok(self.all_were_looked_at) } else { Err(Errno(libc::ENOMEM)) }
     }
 }

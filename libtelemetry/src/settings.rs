@@ -38,7 +38,7 @@ impl ChosenFile {
     }
 
     pub(crate) fn path(&self) -> Option<&CStr> {
-        CStr::from_bytes_until_nul(bytes_of(&self.0)).ok().filter(|path| !path.is_empty())
+        sys::c_string(bytes_of(&self.0)).filter(|path| !path.is_empty())
     }
 }
 

@@ -199,27 +199,35 @@ fn until_nul(text: &[c_char]) -> &[u8] {
     unsafe { slice::from_raw_parts(text.as_ptr().cast(), libc::strnlen(text.as_ptr(), text.len())) }
 }
 
-fn clock(id: libc::clockid_t) -> libc::timespec {
+/// The C string at the start of `bytes`. `None` if no NUL ends it.
+pub(crate) fn c_string(bytes: &[u8]) -> Option<&CStr> {
+    // SAFETY: strnlen reads no more than the length that it is given.
+    let len = unsafe { libc::strnlen(bytes.as_ptr().cast(), bytes.len()) };
+    let with_nul = bytes.get(..=len)?;
+    // SAFETY: the NUL that strnlen found is the last of these bytes, and the
+    // only one.
+    Some(unsafe { CStr::from_bytes_with_nul_unchecked(with_nul) })
+}
+
+/// Milliseconds of a clock.
+#[allow(clippy::unnecessary_cast, reason = "time_t and long have 32 bits on some platforms")]
+#[inline(never)]
+fn milliseconds(clock: libc::clockid_t) -> u64 {
     // SAFETY: all zeros is a valid `timespec`.
     let mut now: libc::timespec = unsafe { mem::zeroed() };
     // SAFETY: `now` is writable. The clocks used here always exist.
-    unsafe { libc::clock_gettime(id, &mut now) };
-    now
+    unsafe { libc::clock_gettime(clock, &mut now) };
+    (now.tv_sec as u64).wrapping_mul(1000).wrapping_add(now.tv_nsec as u64 / 1_000_000)
 }
 
 /// Seconds since the epoch.
 pub(crate) fn wall_seconds() -> u64 {
-    u64::try_from(clock(libc::CLOCK_REALTIME).tv_sec).unwrap_or(0)
+    milliseconds(libc::CLOCK_REALTIME) / 1000
 }
 
 /// Milliseconds of a clock that never jumps, a few milliseconds coarse.
 pub(crate) fn coarse_milliseconds() -> u64 {
-    milliseconds(clock(libc::CLOCK_MONOTONIC_COARSE))
-}
-
-#[allow(clippy::unnecessary_cast, reason = "time_t and long have 32 bits on some platforms")]
-fn milliseconds(time: libc::timespec) -> u64 {
-    (time.tv_sec as u64).wrapping_mul(1000).wrapping_add(time.tv_nsec as u64 / 1_000_000)
+    milliseconds(libc::CLOCK_MONOTONIC_COARSE)
 }
 
 /// A moment to wait for.
@@ -228,12 +236,12 @@ pub(crate) struct Deadline(u64);
 
 impl Deadline {
     pub(crate) fn after(timeout_milliseconds: u16) -> Self {
-        Self(milliseconds(clock(libc::CLOCK_MONOTONIC)).wrapping_add(u64::from(timeout_milliseconds)))
+        Self(milliseconds(libc::CLOCK_MONOTONIC).wrapping_add(u64::from(timeout_milliseconds)))
     }
 
     /// Milliseconds that are left, 0 when the moment has passed.
     pub(crate) fn remaining(self) -> c_int {
-        let left = self.0.saturating_sub(milliseconds(clock(libc::CLOCK_MONOTONIC)));
+        let left = self.0.saturating_sub(milliseconds(libc::CLOCK_MONOTONIC));
         c_int::try_from(left).unwrap_or(c_int::MAX)
     }
 }

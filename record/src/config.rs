@@ -10,10 +10,10 @@ mod settings;
 mod syntax;
 mod value;
 
-pub use key::{Key, Kind, OutOfRange, Range};
+pub use key::{Default, Key, Kind, OutOfRange, Range};
 pub use sample::{manual_entries, sample_file};
 pub use settings::{ConfigError, Problem, Settings, Warning, check};
-pub use syntax::{Assignment, Assignments, RawValue, SyntaxError, SyntaxProblem};
+pub use syntax::{Assignment, Assignments, RawValue, SyntaxError, SyntaxProblem, Unescaped};
 pub use value::{Value, ValueError};
 
 /// The only section that is used.

@@ -25,6 +25,7 @@ impl Decimal {
     }
 
     /// The digits.
+    #[inline(never)]
     pub fn as_bytes(&self) -> &[u8] {
         self.digits.get(self.first..).unwrap_or_default()
     }

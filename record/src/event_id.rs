@@ -13,10 +13,10 @@ pub fn is_valid(event_id: &[u8]) -> bool {
 #[inline(never)]
 pub fn from_random(random: [u8; LEN / 2]) -> [u8; LEN] {
     let mut id = [b'0'; LEN];
-    for (position, digit) in id.iter_mut().enumerate() {
-        let byte = random.get(position / 2).copied().unwrap_or_default();
-        let nibble = if position % 2 == 0 { byte >> 4 } else { byte & 15 };
-        *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    for (pair, byte) in id.chunks_exact_mut(2).zip(random) {
+        for (digit, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+            *digit = nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+        }
     }
     id
 }

@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use crate::lines::Lines;
+
 /// The record format version that this project writes.
 pub const RECORD_FORMAT_VERSION: &str = "4";
 /// What the library writes as machine id; the daemon puts the real one there.
@@ -109,15 +111,10 @@ impl<'a> Headers<'a> {
     /// the newline are dropped.
     pub fn decode(input: &'a [u8]) -> Result<(Self, &'a [u8]), HeaderError> {
         let mut values = [[].as_slice(); Header::COUNT];
-        let mut rest = input;
+        let mut lines = Lines::new(input);
         for (value, header) in values.iter_mut().zip(Header::ALL) {
-            let mut line = [].as_slice();
-            while line.is_empty() {
-                if rest.is_empty() {
-                    return Err(HeaderError::Missing(header));
-                }
-                (line, rest) = split_line(rest);
-            }
+            let line = lines.by_ref().map(without_returns).find(|line| !line.is_empty());
+            let line = line.ok_or(HeaderError::Missing(header))?;
             if line.len() > LINE_MAX {
                 return Err(HeaderError::TooLong(header));
             }
@@ -125,7 +122,7 @@ impl<'a> Headers<'a> {
             let text = after_name.ok_or(HeaderError::Misnamed(header))?;
             *value = text.strip_prefix(b" ").unwrap_or(text);
         }
-        Ok((Self(values), rest))
+        Ok((Self(values), lines.rest()))
     }
 
     /// The value of one header.
@@ -148,15 +145,11 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Splits after the first newline; the line comes without it and without
-/// carriage returns before it.
-fn split_line(input: &[u8]) -> (&[u8], &[u8]) {
-    let mut parts = input.splitn(2, |&byte| byte == b'\n');
-    let mut line = parts.next().unwrap_or_default();
+fn without_returns(mut line: &[u8]) -> &[u8] {
     while let Some(shorter) = line.strip_suffix(b"\r") {
         line = shorter;
     }
-    (line, parts.next().unwrap_or_default())
+    line
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! No value is ever empty or holds a control character; each has a fallback
 //! and a longest length.
 
+use crate::lines::Lines;
 use crate::text::{Text, header_byte};
 
 /// Stands for a value that is not known.
@@ -37,10 +38,6 @@ fn or_fallback(mut text: Text, fallback: &str) -> Text {
     text
 }
 
-fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&byte| byte == b'\n')
-}
-
 /// A string of `uname(2)`.
 pub fn uname(value: &[u8]) -> Text {
     or_fallback(header_text(UNAME_MAX, value), UNKNOWN)
@@ -66,7 +63,7 @@ pub fn system_name(os_release: &[u8]) -> Text {
 /// The first value that says something among the lines that start with `key`.
 fn os_release_value(limit: usize, os_release: &[u8], key: &str) -> Text {
     let mut value = Text::with_limit(limit);
-    for assigned in lines(os_release).filter_map(|line| line.strip_prefix(key.as_bytes())) {
+    for assigned in Lines::new(os_release).filter_map(|line| line.strip_prefix(key.as_bytes())) {
         value.clear();
         push_unquoted(&mut value, assigned.trim_ascii());
         if !value.is_blank() {
@@ -97,14 +94,15 @@ fn push_unquoted(text: &mut Text, value: &[u8]) {
 
 /// The value of a file of `/sys/class/dmi/id`: its first line.
 pub fn dmi(file: &[u8]) -> Text {
-    let line = file.split(|&byte| byte == b'\n' || byte == 0).next().unwrap_or_default();
-    or_fallback(header_text(DMI_MAX, line), BLANK)
+    let line = Lines::new(file).next().unwrap_or_default();
+    let text = line.split(|&byte| byte == 0).next().unwrap_or_default();
+    or_fallback(header_text(DMI_MAX, text), BLANK)
 }
 
 /// `cpu_model`: the first `model name` of `/proc/cpuinfo`. Many architectures
 /// have none.
 pub fn cpu_model(cpuinfo: &[u8]) -> Text {
-    let line = lines(cpuinfo).find(|line| line.starts_with(b"model name")).unwrap_or_default();
+    let line = Lines::new(cpuinfo).find(|line| line.starts_with(b"model name")).unwrap_or_default();
     let after_colon = line.splitn(2, |&byte| byte == b':').nth(1).unwrap_or_default();
     or_fallback(header_text(CPU_MODEL_MAX, after_colon.get(1..).unwrap_or_default()), BLANK)
 }

@@ -22,6 +22,7 @@ pub mod event_id;
 pub mod frame;
 pub mod header;
 pub mod host;
+pub mod lines;
 pub mod paths;
 pub mod payload;
 pub mod severity;

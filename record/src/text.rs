@@ -19,6 +19,7 @@ impl Text {
     }
 
     /// Appends a byte if there is room for it.
+    #[inline(never)]
     pub fn push(&mut self, byte: u8) {
         if self.len < self.limit
             && let Some(slot) = self.bytes.get_mut(self.len)

@@ -120,7 +120,7 @@ fn c6_numbers_are_numbers_or_refused() {
         "record_expiry=-",
         "byte_burst_limit=0x10",
     ] {
-        assert!(matches!(value_error(bad), ValueError::NotInteger { .. }), "{bad}");
+        assert!(matches!(value_error(bad), ValueError::NotInteger), "{bad}");
     }
     for large in [
         "spool_max_size=9223372036854775808",

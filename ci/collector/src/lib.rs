@@ -81,7 +81,9 @@ impl Collector {
 }
 
 async fn receive(State(desk): State<Desk>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
+    // Before the test learns of the request and chooses another one.
+    let status = desk.status.load(Ordering::SeqCst);
     let headers = headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
     let _ = desk.received.send(Received { request: format!("{method} {uri}"), headers, body: body.to_vec() });
-    StatusCode::from_u16(desk.status.load(Ordering::SeqCst)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -24,7 +24,8 @@ const OPT_IN: &str = "/etc/telemetrics/opt-in";
 
 /// The root of the project.
 pub fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    let ci = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    ci.and_then(Path::parent).expect("this crate stands in ci/").to_owned()
 }
 
 /// The staged installation's prefix, as seen from outside of a sandbox.

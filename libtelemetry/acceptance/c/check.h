@@ -1,11 +1,12 @@
-/* What the C test programs share: checks that count, and the layout of a
-   record as the ABI has it. */
+/* Checks that count. */
 #ifndef CHECK_H
 #define CHECK_H
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "layout.h"
 
 static int checks_failed;
 static int checks_passed;
@@ -48,14 +49,6 @@ static int checks_passed;
 			       actual_ ? actual_ : "(null)", expected_);           \
 		}                                                                  \
 	} while (0)
-
-/* The private structure, as tools of the C project read it. */
-struct telem_record {
-	char *headers[15];
-	char *payload;
-	size_t header_size;
-	size_t payload_size;
-};
 
 static int finish(void)
 {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <telemetry.h>
 
-#include "check.h"
+#include "layout.h"
 
 int main(void)
 {

@@ -139,20 +139,25 @@ fn instrumented_archive() -> PathBuf {
     target.join(host).join("release/libtelemetry.a")
 }
 
+fn instrumented(directory: &TempDir, source: &str) -> PathBuf {
+    let program = directory.path().join("program");
+    let mut cc = Command::new("cc");
+    cc.args(["-std=gnu11", "-g", "-fno-builtin", "-fsanitize=thread", "-pthread", "-I"]);
+    cc.arg(installation().join("include")).arg(c_programs().join(source)).arg(c_programs().join("tsan_memory.c"));
+    succeed(cc.arg(instrumented_archive()).arg("-o").arg(&program));
+    program
+}
+
 #[test]
 fn a22_the_thread_sanitizer_finds_no_race_between_sixteen_threads() {
     let directory = TempDir::new().unwrap();
-    let program = directory.path().join("threads");
-    let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-g", "-fno-builtin", "-fsanitize=thread", "-pthread", "-I"])
-        .arg(installation().join("include"));
-    cc.arg(c_programs().join("threads.c"))
-        .arg(c_programs().join("tsan_memory.c"))
-        .arg(instrumented_archive())
-        .arg("-o")
-        .arg(&program);
-    succeed(&mut cc);
-    let symbols = stdout_of(Command::new("nm").arg(&program));
-    assert!(symbols.contains("__tsan_atomic"), "the library is instrumented");
-    sixteen_threads(&program);
+    sixteen_threads(&instrumented(&directory, "threads.c"));
+}
+
+#[test]
+fn the_thread_sanitizer_sees_into_the_library() {
+    let directory = TempDir::new().unwrap();
+    let output = Sandbox::new().command(instrumented(&directory, "race.c")).output().unwrap();
+    let report = String::from_utf8_lossy(&output.stderr);
+    assert!(report.contains("data race") && report.contains("tm_set_event_id"), "{report}");
 }

@@ -32,40 +32,33 @@ impl Range {
     }
 }
 
-/// Type, default and range of a key.
+/// What the values of a key are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Any bytes.
-    Text {
-        /// The value without an assignment.
-        default: &'static str,
-    },
+    Text,
     /// One of a few words, in any letter case; another word gives the default,
     /// with a warning.
-    Choice {
-        /// The value without an assignment.
-        default: &'static str,
-        /// All words.
-        words: &'static [&'static str],
-    },
+    Choice(&'static [&'static str]),
     /// `true`, `false` in any letter case, `1` or `0`.
-    Boolean {
-        /// The value without an assignment.
-        default: bool,
-    },
+    Boolean,
     /// A decimal number of 64 bits.
-    Integer {
-        /// The value without an assignment.
-        default: i64,
-        /// The unit.
-        unit: &'static str,
-        /// What is accepted.
-        range: Range,
-    },
+    Integer(Range),
+}
+
+/// The value of a key that is not assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Default {
+    /// Of [`Kind::Text`] and [`Kind::Choice`].
+    Text(&'static str),
+    /// Of [`Kind::Boolean`].
+    Boolean(bool),
+    /// Of [`Kind::Integer`], with its unit.
+    Integer(i64, &'static str),
 }
 
 macro_rules! keys {
-    ($($variant:ident $name:literal { $kind:expr } $meaning:literal)*) => {
+    ($($variant:ident $name:literal { $kind:expr } { $default:expr } $meaning:literal)*) => {
         /// A key of section `settings`, in the order of the sample file.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Key {
@@ -83,9 +76,14 @@ macro_rules! keys {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Type, default and range.
+            /// What its values are.
             pub const fn kind(self) -> Kind {
                 match self { $(Self::$variant => $kind,)* }
+            }
+
+            /// Its value without an assignment.
+            pub const fn default(self) -> Default {
+                match self { $(Self::$variant => $default,)* }
             }
 
             /// What the key does, for the sample file and the manual page.
@@ -102,42 +100,39 @@ const LIMIT: Range = Range::new(-1, OutOfRange::Clamp, i64::MAX, OutOfRange::Cla
 const WINDOW: Range = Range::new(0, OutOfRange::Default, 59, OutOfRange::Default);
 
 keys! {
-    Server "server" { Kind::Text { default: env!("TELEMETRY_SERVER") } }
+    Server "server" { Kind::Text } { Default::Text(env!("TELEMETRY_SERVER")) }
         "Address that records are sent to with POST. http:// or https:// only."
-    SocketPath "socket_path" { Kind::Text { default: paths::SOCKET } }
+    SocketPath "socket_path" { Kind::Text } { Default::Text(paths::SOCKET) }
         "Unix socket on which telemd listens and to which the library connects. Used up to its 107th byte. Units of the service manager that listen in the daemon's place must name the same path."
-    CaInfo "cainfo" { Kind::Text { default: "" } }
+    CaInfo "cainfo" { Kind::Text } { Default::Text("") }
         "PEM file of the certificate authorities that may vouch for the server. Empty: those of the system. A file that is named and missing fails the delivery; nothing is sent on the word of others."
-    TidHeader "tidheader" { Kind::Text { default: "X-Telemetry-TID: 6907c830-eed9-4ce9-81ae-76daf8d88f0f" } }
+    TidHeader "tidheader" { Kind::Text } { Default::Text("X-Telemetry-TID: 6907c830-eed9-4ce9-81ae-76daf8d88f0f") }
         "Header line that is added to every request. Without a colon none is sent."
-    RecordExpiry "record_expiry" { Kind::Integer { default: 1200, unit: "minutes",
-        range: Range::new(0, OutOfRange::Refuse, i64::MAX / 60, OutOfRange::Clamp) } }
+    RecordExpiry "record_expiry" { Kind::Integer(Range::new(0, OutOfRange::Refuse, i64::MAX / 60, OutOfRange::Clamp)) } { Default::Integer(1200, "minutes") }
         "Age at which a record that could not be delivered is deleted."
-    SpoolDir "spool_dir" { Kind::Text { default: paths::SPOOL } }
+    SpoolDir "spool_dir" { Kind::Text } { Default::Text(paths::SPOOL) }
         "Directory of the records that wait for delivery. It must exist and be writable for the daemon's user."
-    SpoolMaxSize "spool_max_size" { Kind::Integer { default: 5120, unit: "KiB",
-        range: Range::new(-1, OutOfRange::Clamp, i64::MAX / 1024, OutOfRange::Clamp) } }
+    SpoolMaxSize "spool_max_size" { Kind::Integer(Range::new(-1, OutOfRange::Clamp, i64::MAX / 1024, OutOfRange::Clamp)) } { Default::Integer(5120, "KiB") }
         "Disk space that the spool may take. A negative number: no limit."
-    SpoolProcessTime "spool_process_time" { Kind::Integer { default: 120, unit: "seconds",
-        range: Range::new(120, OutOfRange::Clamp, 300, OutOfRange::Clamp) } }
+    SpoolProcessTime "spool_process_time" { Kind::Integer(Range::new(120, OutOfRange::Clamp, 300, OutOfRange::Clamp)) } { Default::Integer(120, "seconds") }
         "Longest time between two looks at the spool."
-    RateLimitEnabled "rate_limit_enabled" { Kind::Boolean { default: true } }
+    RateLimitEnabled "rate_limit_enabled" { Kind::Boolean } { Default::Boolean(true) }
         "Whether the two limits below hold."
-    RecordBurstLimit "record_burst_limit" { Kind::Integer { default: 1000, unit: "records", range: LIMIT } }
+    RecordBurstLimit "record_burst_limit" { Kind::Integer(LIMIT) } { Default::Integer(1000, "records") }
         "Records that may be sent in one record window. A negative number: no limit."
-    RecordWindowLength "record_window_length" { Kind::Integer { default: 15, unit: "minutes", range: WINDOW } }
+    RecordWindowLength "record_window_length" { Kind::Integer(WINDOW) } { Default::Integer(15, "minutes") }
         "Length of the record window."
-    ByteBurstLimit "byte_burst_limit" { Kind::Integer { default: -1, unit: "bytes", range: LIMIT } }
+    ByteBurstLimit "byte_burst_limit" { Kind::Integer(LIMIT) } { Default::Integer(-1, "bytes") }
         "Bytes that may be sent in one byte window. A negative number: no limit."
-    ByteWindowLength "byte_window_length" { Kind::Integer { default: 20, unit: "minutes", range: WINDOW } }
+    ByteWindowLength "byte_window_length" { Kind::Integer(WINDOW) } { Default::Integer(20, "minutes") }
         "Length of the byte window."
-    RateLimitStrategy "rate_limit_strategy" { Kind::Choice { default: "spool", words: &["spool", "drop"] } }
+    RateLimitStrategy "rate_limit_strategy" { Kind::Choice(&["spool", "drop"]) } { Default::Text("spool") }
         "What becomes of a record that is over a limit: it waits in the spool, or it is dropped."
-    DaemonRecyclingEnabled "daemon_recycling_enabled" { Kind::Boolean { default: true } }
+    DaemonRecyclingEnabled "daemon_recycling_enabled" { Kind::Boolean } { Default::Boolean(true) }
         "Whether an idle telemd that was started by its socket ends after 300 seconds."
-    RecordServerDeliveryEnabled "record_server_delivery_enabled" { Kind::Boolean { default: true } }
+    RecordServerDeliveryEnabled "record_server_delivery_enabled" { Kind::Boolean } { Default::Boolean(true) }
         "Whether records are sent. If not, they are noted in the journal, kept if record_retention_enabled says so, and never leave the machine."
-    RecordRetentionEnabled "record_retention_enabled" { Kind::Boolean { default: false } }
+    RecordRetentionEnabled "record_retention_enabled" { Kind::Boolean } { Default::Boolean(false) }
         "Whether a copy of the payload of each record that is noted in the journal is kept on this machine."
 }
 

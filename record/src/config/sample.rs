@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::SECTION;
-use super::key::{Key, Kind, OutOfRange, Range};
+use super::key::{Default, Key, Kind, OutOfRange, Range};
 use super::settings::Settings;
 
 /// The configuration file that a distribution installs: every key with its
@@ -55,10 +55,17 @@ pub fn manual_entries() -> String {
 /// What a value may be, in a sentence.
 fn accepted(key: Key) -> String {
     match key.kind() {
-        Kind::Text { .. } => String::new(),
-        Kind::Choice { words, .. } => format!("One of: {}.", words.join(", ")),
-        Kind::Boolean { .. } => String::from("true or false."),
-        Kind::Integer { unit, range, .. } => format!("Unit: {unit}.{}", limits(range)),
+        Kind::Text => String::new(),
+        Kind::Choice(words) => format!("One of: {}.", words.join(", ")),
+        Kind::Boolean => String::from("true or false."),
+        Kind::Integer(range) => format!("{}{}", unit(key), limits(range)),
+    }
+}
+
+fn unit(key: Key) -> String {
+    match key.default() {
+        Default::Integer(_, unit) => format!("Unit: {unit}."),
+        Default::Text(_) | Default::Boolean(_) => String::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::SECTION;
-use super::key::{Key, Kind};
+use super::key::{Default, Key};
 use super::syntax::{Assignment, Assignments, SyntaxProblem};
 use super::value::{Value, ValueError};
 
@@ -39,7 +39,11 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.problem {
             Problem::Syntax(problem) => write!(f, "{}: {problem}", self.line),
-            Problem::Value { key, value, error } => write!(f, "{}: {}: {error}, got {value:?}", self.line, key.name()),
+            Problem::Value { key, value, error } => {
+                write!(f, "{}: {}: ", self.line, key.name())?;
+                error.explain(*key, f)?;
+                write!(f, ", got {value:?}")
+            }
         }
     }
 }
@@ -119,7 +123,7 @@ pub struct Settings {
     values: [(Effective, Option<usize>); Key::COUNT],
 }
 
-impl Default for Settings {
+impl core::default::Default for Settings {
     /// The built-in defaults.
     fn default() -> Self {
         Self { values: Key::ALL.map(|key| (default_of(key), None)) }
@@ -127,10 +131,10 @@ impl Default for Settings {
 }
 
 fn default_of(key: Key) -> Effective {
-    match key.kind() {
-        Kind::Text { default } | Kind::Choice { default, .. } => Effective::Text(default.into()),
-        Kind::Boolean { default } => Effective::Boolean(default),
-        Kind::Integer { default, .. } => Effective::Integer(default),
+    match key.default() {
+        Default::Text(default) => Effective::Text(default.into()),
+        Default::Boolean(default) => Effective::Boolean(default),
+        Default::Integer(default, _) => Effective::Integer(default),
     }
 }
 
@@ -154,7 +158,8 @@ impl Settings {
                 Value::Choice(Some(word)) => (Effective::Text(word.into()), false),
                 Value::Choice(None) => (default_of(key), true),
                 Value::Boolean(value) => (Effective::Boolean(value), false),
-                Value::Integer { effective, adjusted } => (Effective::Integer(effective), adjusted),
+                Value::Integer { effective: Some(number), adjusted } => (Effective::Integer(number), adjusted),
+                Value::Integer { effective: None, .. } => (default_of(key), true),
             };
             settings.assign(key, effective, line);
             if adjusted {

@@ -6,6 +6,8 @@
 
 use core::fmt;
 
+use crate::lines::Lines;
+
 /// What is wrong with a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyntaxProblem {
@@ -49,12 +51,24 @@ pub struct RawValue<'a>(&'a [u8]);
 impl<'a> RawValue<'a> {
     /// The value with its escapes resolved: `\s` is a blank, a backslash
     /// before any other byte stands for that byte.
-    pub fn bytes(self) -> impl Iterator<Item = u8> + use<'a> {
-        let mut raw = self.0.iter().copied();
-        core::iter::from_fn(move || match raw.next()? {
-            b'\\' => raw.next().map(|byte| if byte == b's' { b' ' } else { byte }),
-            byte => Some(byte),
-        })
+    pub fn bytes(self) -> Unescaped<'a> {
+        Unescaped(self.0.iter())
+    }
+}
+
+/// The bytes of a value, its escapes resolved.
+#[derive(Clone, Debug)]
+pub struct Unescaped<'a>(core::slice::Iter<'a, u8>);
+
+impl Iterator for Unescaped<'_> {
+    type Item = u8;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<u8> {
+        match self.0.next()? {
+            b'\\' => self.0.next().map(|&byte| if byte == b's' { b' ' } else { byte }),
+            &byte => Some(byte),
+        }
     }
 }
 
@@ -74,7 +88,7 @@ pub struct Assignment<'a> {
 /// The assignments of a file. Ends at the first error.
 #[derive(Clone, Debug)]
 pub struct Assignments<'a> {
-    rest: Option<&'a [u8]>,
+    lines: Lines<'a>,
     line: usize,
     section: Option<&'a [u8]>,
 }
@@ -82,22 +96,14 @@ pub struct Assignments<'a> {
 impl<'a> Assignments<'a> {
     /// Reads `file`, which may hold any bytes.
     pub fn new(file: &'a [u8]) -> Self {
-        Self { rest: Some(file), line: 0, section: None }
-    }
-
-    fn next_line(&mut self) -> Option<&'a [u8]> {
-        let mut parts = self.rest?.splitn(2, |&byte| byte == b'\n');
-        let line = parts.next()?;
-        self.rest = parts.next();
-        self.line = self.line.saturating_add(1);
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        Self { lines: Lines::new(file), line: 0, section: None }
     }
 
     fn read_line(&mut self, line: &'a [u8]) -> Result<Option<Assignment<'a>>, SyntaxProblem> {
         if self.line == 1 && line.starts_with(b"\xEF\xBB\xBF") {
             return Err(SyntaxProblem::ByteOrderMark);
         }
-        let line = trim(line);
+        let line = trim(line.strip_suffix(b"\r").unwrap_or(line));
         match line.first() {
             None | Some(b'#' | b';') => return Ok(None),
             Some(b'[') => {
@@ -123,12 +129,13 @@ impl<'a> Iterator for Assignments<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let line = self.next_line()?;
+            let line = self.lines.next()?;
+            self.line = self.line.saturating_add(1);
             match self.read_line(line) {
                 Ok(None) => {}
                 Ok(Some(assignment)) => return Some(Ok(assignment)),
                 Err(problem) => {
-                    self.rest = None;
+                    self.lines = Lines::new(&[]);
                     return Some(Err(SyntaxError { line: self.line, problem }));
                 }
             }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::key::{Key, Kind, OutOfRange, Range};
+use super::key::{Default, Key, Kind, OutOfRange, Range};
 use super::syntax::RawValue;
 
 /// Why a value is not accepted.
@@ -11,10 +11,7 @@ pub enum ValueError {
     /// Neither `true` nor `false` nor `1` nor `0`.
     NotBoolean,
     /// Not a decimal number.
-    NotInteger {
-        /// What the number counts.
-        unit: &'static str,
-    },
+    NotInteger,
     /// A number outside of what 64 bits hold.
     TooLarge,
     /// A number outside the range of a key that has no remedy for it.
@@ -24,13 +21,14 @@ pub enum ValueError {
     },
 }
 
-impl fmt::Display for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotBoolean => f.write_str("expected true or false"),
-            Self::NotInteger { unit } => write!(f, "expected {unit} as an integer"),
-            Self::TooLarge => write!(f, "expected an integer of at most {}", i64::MAX),
-            Self::OutOfRange { range } => write!(f, "expected an integer from {} to {}", range.min, range.max),
+impl ValueError {
+    /// Says what was expected of a value of `key`.
+    pub(super) fn explain(self, key: Key, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, key.default()) {
+            (Self::NotInteger, Default::Integer(_, unit)) => write!(f, "expected {unit} as an integer"),
+            (Self::TooLarge, _) => write!(f, "expected an integer of at most {}", i64::MAX),
+            (Self::OutOfRange { range }, _) => write!(f, "expected an integer from {} to {}", range.min, range.max),
+            (Self::NotBoolean | Self::NotInteger, _) => f.write_str("expected true or false"),
         }
     }
 }
@@ -45,11 +43,10 @@ pub enum Value<'a> {
     Choice(Option<&'static str>),
     /// For [`Kind::Boolean`].
     Boolean(bool),
-    /// For [`Kind::Integer`]: the number in effect, and whether that is
-    /// another than the one in the file.
+    /// For [`Kind::Integer`].
     Integer {
-        /// The number in effect.
-        effective: i64,
+        /// The number in effect; `None` for the key's default.
+        effective: Option<i64>,
         /// Whether the file has another number, outside the range.
         adjusted: bool,
     },
@@ -59,9 +56,9 @@ impl Key {
     /// Reads a value of this key.
     pub fn read(self, raw: RawValue<'_>) -> Result<Value<'_>, ValueError> {
         match self.kind() {
-            Kind::Text { .. } => Ok(Value::Text(raw)),
-            Kind::Choice { words, .. } => Ok(Value::Choice(words.iter().copied().find(|word| is_word(raw, word)))),
-            Kind::Boolean { .. } => {
+            Kind::Text => Ok(Value::Text(raw)),
+            Kind::Choice(words) => Ok(Value::Choice(words.iter().copied().find(|word| is_word(raw, word)))),
+            Kind::Boolean => {
                 if is_word(raw, "true") || is_word(raw, "1") {
                     Ok(Value::Boolean(true))
                 } else if is_word(raw, "false") || is_word(raw, "0") {
@@ -70,10 +67,10 @@ impl Key {
                     Err(ValueError::NotBoolean)
                 }
             }
-            Kind::Integer { default, unit, range } => {
-                let number = integer(raw, unit)?;
-                let effective = bring_into_range(number, default, range)?;
-                Ok(Value::Integer { effective, adjusted: effective != number })
+            Kind::Integer(range) => {
+                let number = integer(raw)?;
+                let effective = bring_into_range(number, range)?;
+                Ok(Value::Integer { effective, adjusted: effective != Some(number) })
             }
         }
     }
@@ -84,39 +81,42 @@ fn is_word(raw: RawValue<'_>, word: &str) -> bool {
 }
 
 /// An optional sign and digits. The C parser took `5M` for 5 and `abc` for 0.
-fn integer(raw: RawValue<'_>, unit: &'static str) -> Result<i64, ValueError> {
-    let mut bytes = raw.bytes().peekable();
-    let negative = bytes.next_if(|byte| matches!(byte, b'+' | b'-')) == Some(b'-');
+fn integer(raw: RawValue<'_>) -> Result<i64, ValueError> {
+    let mut negative = false;
     let mut number = None;
     let mut fits = true;
-    for byte in bytes {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return Err(ValueError::NotInteger { unit });
-        }
-        let digit = if negative { -i64::from(digit) } else { i64::from(digit) };
+    for (position, byte) in raw.bytes().enumerate() {
+        let digit = match byte {
+            b'+' | b'-' if position == 0 => {
+                negative = byte == b'-';
+                continue;
+            }
+            b'0'..=b'9' => i64::from(byte - b'0'),
+            _ => return Err(ValueError::NotInteger),
+        };
+        let digit = if negative { -digit } else { digit };
         let next = number.unwrap_or(0i64).checked_mul(10).and_then(|tens| tens.checked_add(digit));
         fits &= next.is_some();
         number = Some(next.unwrap_or(0));
     }
     match number {
-        None => Err(ValueError::NotInteger { unit }),
+        None => Err(ValueError::NotInteger),
         Some(_) if !fits => Err(ValueError::TooLarge),
         Some(number) => Ok(number),
     }
 }
 
-fn bring_into_range(number: i64, default: i64, range: Range) -> Result<i64, ValueError> {
+fn bring_into_range(number: i64, range: Range) -> Result<Option<i64>, ValueError> {
     let (nearest, remedy) = if number < range.min {
         (range.min, range.below)
     } else if number > range.max {
         (range.max, range.above)
     } else {
-        return Ok(number);
+        return Ok(Some(number));
     };
     match remedy {
-        OutOfRange::Clamp => Ok(nearest),
-        OutOfRange::Default => Ok(default),
+        OutOfRange::Clamp => Ok(Some(nearest)),
+        OutOfRange::Default => Ok(None),
         OutOfRange::Refuse => Err(ValueError::OutOfRange { range }),
     }
 }

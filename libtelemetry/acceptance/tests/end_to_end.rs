@@ -1,0 +1,281 @@
+//! A record's whole way: program, library, telemd, collector. All installed,
+//! and compiled as the documentation says.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use collector::{Collector, Received};
+use libtelemetry_acceptance::{compile, stdout_of, succeed};
+use record::header::Header;
+use sandbox::{Sandbox, project, wait_until};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An opted-in machine whose records go to a collector.
+struct Machine {
+    sandbox: Sandbox,
+    collector: Collector,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let collector = Collector::start().unwrap();
+        let sandbox = Sandbox::new();
+        sandbox.opt_in();
+        sandbox.configure(&format!("server={}", collector.url()));
+        Self { sandbox, collector }
+    }
+
+    fn receive(&self) -> Received {
+        self.collector.received().recv_timeout(PATIENCE).expect("a record arrives")
+    }
+
+    fn spool(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.sandbox.path("/var/spool/telemetry")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+fn send_program(directory: &TempDir) -> PathBuf {
+    let program = directory.path().join("send");
+    compile::<&str>(&sandbox::installation(), "send.c", &program, &[]);
+    program
+}
+
+fn assert_has_all_headers(received: &Received) {
+    for header in Header::ALL {
+        let value = received.header(header.http_name());
+        assert!(value.is_some_and(|value| !value.is_empty()), "{} in {received:?}", header.http_name());
+    }
+}
+
+#[test]
+fn the_tutorial_program_compiled_by_its_documented_command_sends_its_record() {
+    let machine = Machine::new();
+    let _telemd = machine.sandbox.start_telemd();
+    let directory = TempDir::new().unwrap();
+    fs::copy(project().join("examples/test.c"), directory.path().join("test.c")).unwrap();
+    let mut gcc = machine.sandbox.command("gcc");
+    succeed(gcc.current_dir(&directory).args(["test.c", "-ltelemetry", "-o", "test_telem"]));
+
+    // The installation is found as on any system: by the loader's cache.
+    succeed(&mut machine.sandbox.command("/sbin/ldconfig"));
+    let mut program = machine.sandbox.command("./test_telem");
+    let output = stdout_of(program.current_dir(&directory).env_remove("LD_LIBRARY_PATH"));
+    assert_eq!(output, "Successfully sent record to daemon.\n");
+
+    let received = machine.receive();
+    assert_eq!(received.request, "POST /v2/collector");
+    assert_has_all_headers(&received);
+    let header = |header: Header| received.header(header.http_name()).unwrap();
+    assert_eq!(header(Header::RecordFormatVersion), "4");
+    assert_eq!(header(Header::Classification), "org.clearlinux/hello/world");
+    assert_eq!(header(Header::Severity), "1");
+    assert_eq!(header(Header::PayloadFormatVersion), "1");
+    assert!(record::event_id::is_valid(header(Header::MachineId).as_bytes()));
+    assert_eq!(received.body, b"hello\n\n");
+    assert_eq!(received.header("content-type").unwrap(), "application/text");
+    assert_eq!(received.header("x-telemetry-tid").unwrap(), "6907c830-eed9-4ce9-81ae-76daf8d88f0f");
+    assert_eq!(received.header("accept").unwrap(), "*/*");
+    assert_eq!(received.header("user-agent"), None);
+    wait_until("the delivered record is deleted", || machine.spool().is_empty());
+}
+
+#[test]
+fn the_tutorial_program_says_why_it_failed() {
+    let sandbox = Sandbox::new();
+    let directory = TempDir::new().unwrap();
+    let program = directory.path().join("test_telem");
+    let mut gcc = sandbox.command("gcc");
+    succeed(gcc.arg(project().join("examples/test.c")).args(["-ltelemetry", "-o"]).arg(&program));
+    let output = sandbox.command(&program).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "Failed to send record to daemon: Connection refused\n");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+fn heartbeat_arrives(program: impl FnOnce(&Machine, &Path) -> Command) {
+    let machine = Machine::new();
+    let _telemd = machine.sandbox.start_telemd();
+    let directory = TempDir::new().unwrap();
+    succeed(&mut program(&machine, directory.path()));
+    let received = machine.receive();
+    assert_eq!(received.header("classification").unwrap(), "org.example/heartbeat/ping");
+    assert_eq!(received.body, b"hello\n\n");
+}
+
+#[test]
+fn the_heartbeat_example_in_c_works_with_pkg_config() {
+    heartbeat_arrives(|machine, directory| {
+        let flags = stdout_of(
+            machine
+                .sandbox
+                .command("pkg-config")
+                .args(["--cflags", "--libs", "libtelemetry"])
+                .env("PKG_CONFIG_PATH", "/usr/local/lib/pkgconfig"),
+        );
+        let program = directory.join("heartbeat");
+        let mut gcc = machine.sandbox.command("gcc");
+        gcc.args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(project().join("examples/heartbeat.c"));
+        succeed(gcc.args(flags.split_whitespace()));
+        machine.sandbox.command(program)
+    });
+}
+
+#[test]
+fn the_heartbeat_example_in_python_works() {
+    heartbeat_arrives(|machine, _| {
+        let mut python = machine.sandbox.command("/usr/bin/python3");
+        python.arg(project().join("examples/heartbeat.py"));
+        python
+    });
+}
+
+#[test]
+fn the_examples_ask_for_consent_first() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.command("/usr/bin/python3").arg(project().join("examples/heartbeat.py")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "heartbeat: telemetry is switched off on this machine\n");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a18_payloads_up_to_8192_bytes_arrive_whole_and_longer_ones_are_cut() {
+    let machine = Machine::new();
+    let _telemd = machine.sandbox.start_telemd();
+    let directory = TempDir::new().unwrap();
+    let program = send_program(&directory);
+    for len in [0, 1, 8187, 8188, 8191, 8192, 8193] {
+        let payload = "p".repeat(len);
+        let output = stdout_of(machine.sandbox.command(&program).args(["-p", &payload]));
+        assert!(output.starts_with("0 "), "{len}: {output}");
+        let body = machine.receive().body;
+        assert_eq!(body, [payload.as_bytes().get(..8192).unwrap_or(payload.as_bytes()), b"\n"].concat());
+    }
+}
+
+#[test]
+fn what_is_acknowledged_is_in_the_spool_and_arrives_when_the_server_is_back() {
+    let machine = Machine::new();
+    machine.collector.answer_with(503);
+    let directory = TempDir::new().unwrap();
+    let program = send_program(&directory);
+    let telemd = machine.sandbox.start_telemd();
+    let output = stdout_of(machine.sandbox.command(&program).args(["-r", "5"]));
+    assert_eq!(output.lines().filter(|line| line.starts_with("0 ")).count(), 5, "{output}");
+    assert_eq!(machine.spool().len(), 5);
+    let first_attempt = machine.receive();
+    assert!(telemd.terminate().success());
+    assert_eq!(machine.spool().len(), 5, "they are there after the end");
+
+    machine.collector.answer_with(201);
+    let _telemd = machine.sandbox.start_telemd();
+    let received: Vec<Received> = (0..5).map(|_| machine.receive()).collect();
+    let ids = |records: &[Received]| -> Vec<String> {
+        records.iter().map(|received| received.header("x-telemetry-record-id").unwrap()).collect()
+    };
+    let mut distinct = ids(&received);
+    assert_eq!(distinct[0], ids(&[first_attempt])[0], "a record keeps its id from attempt to attempt");
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 5);
+    wait_until("the spool is empty", || machine.spool().is_empty());
+}
+
+#[test]
+fn a_failed_delivery_is_tried_again_by_the_running_daemon() {
+    let machine = Machine::new();
+    machine.collector.answer_with(500);
+    let directory = TempDir::new().unwrap();
+    let telemd = machine.sandbox.start_telemd();
+    succeed(&mut machine.sandbox.command(send_program(&directory)));
+    machine.receive();
+    machine.collector.answer_with(200);
+    machine.receive();
+    wait_until("the spool is empty", || machine.spool().is_empty());
+    assert!(telemd.log().contains("status 500"), "{}", telemd.log());
+}
+
+#[test]
+fn a_spool_that_a_c_daemon_left_is_delivered() {
+    let machine = Machine::new();
+    let file = include_str!("../../../telemd/tests/data/spool-file-of-the-c-daemon");
+    machine.sandbox.write("/var/spool/telemetry/aB3xY9", file);
+    let _telemd = machine.sandbox.start_telemd();
+    let received = machine.receive();
+    assert_eq!(received.header("machine-id").unwrap(), "00112233445566778899aabbccddeeff");
+    assert_eq!(received.header("cpu-model").unwrap(), "Demo CPU");
+    assert_eq!(received.body, b"ping\n");
+}
+
+#[test]
+fn the_spool_file_is_the_format_that_the_c_daemons_read() {
+    let machine = Machine::new();
+    machine.collector.answer_with(503);
+    let _telemd = machine.sandbox.start_telemd();
+    let directory = TempDir::new().unwrap();
+    succeed(machine.sandbox.command(send_program(&directory)).args(["-e", "0123456789abcdef0123456789abcdef"]));
+    let text = fs::read_to_string(&machine.spool()[0]).unwrap();
+    let mut lines = text.lines();
+    for header in Header::ALL {
+        let line = lines.next().unwrap();
+        assert!(line.starts_with(&format!("{}: ", header.name())), "{line}");
+        assert!(line.len() <= 4095);
+    }
+    assert!(text.ends_with("event_id: 0123456789abcdef0123456789abcdef\nping\n"), "{text}");
+}
+
+#[test]
+fn without_consent_telemd_takes_nothing_and_says_so() {
+    let sandbox = Sandbox::new();
+    let output = succeed(&mut sandbox.command("/usr/local/bin/telemd"));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("not opted in: /etc/telemetrics/opt-in does not exist"), "{message}");
+    assert!(!sandbox.path("/run/telem-0").exists(), "no socket is made");
+}
+
+#[test]
+fn d17_consent_that_is_withdrawn_stops_the_running_daemon_from_taking_and_sending() {
+    let machine = Machine::new();
+    machine.collector.answer_with(503);
+    let _telemd = machine.sandbox.start_telemd();
+    let directory = TempDir::new().unwrap();
+    let program = send_program(&directory);
+    succeed(&mut machine.sandbox.command(&program));
+    machine.receive();
+    machine.sandbox.opt_out();
+    machine.collector.answer_with(201);
+    assert!(machine.collector.received().recv_timeout(Duration::from_secs(3)).is_err(), "nothing is sent any more");
+    // A program that opted in by itself (here: the frame of one) is refused.
+    let output = stdout_of(&mut machine.sandbox.command(&program));
+    assert!(output.starts_with(&format!("-{} ", libc::ECONNREFUSED)), "{output}");
+}
+
+#[test]
+fn a_bad_configuration_stops_telemd_with_file_line_and_key() {
+    let sandbox = Sandbox::new();
+    sandbox.opt_in();
+    sandbox.configure("record_expiry=abc");
+    let output = sandbox.command("/usr/local/bin/telemd").output().unwrap();
+    assert!(!output.status.success());
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains(
+            "/etc/telemetrics/telemetrics.conf:2: record_expiry: expected minutes as an integer, got \"abc\""
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn telemd_tells_its_version_and_its_options() {
+    let sandbox = Sandbox::new();
+    let telemd = |option: &str| sandbox.command("/usr/local/bin/telemd").arg(option).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&telemd("--version").stdout), concat!(env!("CARGO_PKG_VERSION"), "\n"));
+    assert!(String::from_utf8_lossy(&telemd("-h").stdout).starts_with("Usage: telemd"));
+    let wrong = telemd("--wrong");
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("--wrong"));
+}
