@@ -262,8 +262,8 @@ pub(crate) fn process_id() -> i32 {
 /// 16 bytes of the kernel's random numbers.
 pub(crate) fn random() -> Result<[u8; 16], Errno> {
     let mut bytes = [0u8; 16];
-    // SAFETY: `bytes` is writable for its whole length.
     let count = retried(|| {
+        // SAFETY: `bytes` is writable for its whole length.
         transferred(unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) })
     });
     if count == Ok(bytes.len()) {
@@ -333,8 +333,8 @@ impl Socket {
 
     /// Receives what is there; 0 bytes at the end of the connection.
     pub(crate) fn receive(&self, bytes: &mut [u8]) -> Result<usize, Errno> {
-        // SAFETY: `bytes` is writable for its whole length.
         retried(|| {
+            // SAFETY: `bytes` is writable for its whole length.
             transferred(unsafe { libc::recv(self.0.0, bytes.as_mut_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) })
         })
     }

@@ -15,6 +15,7 @@ const HIGH: u64 = ONES * 0x80;
 /// Whether the eight bytes of a word are allowed, judged at once: for a byte
 /// below 0x80, adding 0x80 - n sets its highest bit exactly if it is n or more,
 /// and carries nothing into the next byte.
+#[allow(clippy::identity_op, reason = "the bound 0x7F reads like the others")]
 const fn all_allowed(word: u64) -> bool {
     let seven_bits = word & !HIGH;
     let at_least_0x09 = seven_bits + ONES * (0x80 - 0x09);

@@ -11,11 +11,6 @@ impl OptIn {
         Self(record::paths::OPT_IN.into())
     }
 
-    #[cfg(test)]
-    pub(crate) fn at(path: &Path) -> Self {
-        Self(path.to_owned())
-    }
-
     /// Whether the file exists now, of whatever type.
     pub(crate) fn is_given(&self) -> bool {
         self.0.metadata().is_ok()

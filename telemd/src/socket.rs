@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,10 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     let failed = |error| SocketError::Io { path: path.to_owned(), error };
     match UnixStream::connect(path) {
         Ok(_) => return Err(SocketError::InUse { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path).map_err(failed)?,
+        // A file that is no socket refuses connections, too, and is not ours.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && is_socket(path) => {
+            fs::remove_file(path).map_err(failed)?;
+        }
         // Nothing there, or something that `bind` will report.
         Err(_) => {}
     }
@@ -32,6 +35,10 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     // std asks for 128; records of a burst wait here.
     set_backlog(&listener, Backlog::MAXCONN).map_err(|errno| failed(errno.into()))?;
     Ok(listener)
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
 #[cfg(test)]
