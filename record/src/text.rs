@@ -21,9 +21,8 @@ impl Text {
     /// Appends a byte if there is room for it.
     #[inline(never)]
     pub fn push(&mut self, byte: u8) {
-        if self.len < self.limit
-            && let Some(slot) = self.bytes.get_mut(self.len)
-        {
+        let room = self.bytes.get_mut(..self.limit.min(Self::CAPACITY)).unwrap_or_default();
+        if let Some(slot) = room.get_mut(self.len) {
             *slot = byte;
             self.len += 1;
         }

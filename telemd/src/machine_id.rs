@@ -39,10 +39,10 @@ impl MachineId {
     /// The id at this time.
     pub(crate) fn get(&self, now: SystemTime) -> Vec<u8> {
         let mut current = self.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if let Some((since, id)) = &*current
-            && now.duration_since(*since).is_ok_and(|age| age < CHECK_INTERVAL)
-        {
-            return id.clone();
+        let is_fresh = |since: SystemTime| now.duration_since(since).is_ok_and(|age| age < CHECK_INTERVAL);
+        match &*current {
+            Some((since, id)) if is_fresh(*since) => return id.clone(),
+            _ => {}
         }
         let id = static_id(&self.static_file).unwrap_or_else(|| self.rotate(now));
         *current = Some((now, id.clone()));
