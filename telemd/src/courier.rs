@@ -18,11 +18,20 @@ const BACK_OFF_MIN: Duration = Duration::from_secs(1);
 /// Longest pause after a failure.
 const BACK_OFF_MAX: Duration = Duration::from_secs(300);
 
+/// Why a record did not reach the collector.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// A later attempt may succeed.
+    Retry(String),
+    /// No attempt can ever succeed.
+    Hopeless(String),
+}
+
 /// The way to the collector.
 pub(crate) trait Transport {
     /// Sends a record once; tells the status of the answer, or why there was
     /// none.
-    fn post(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, String>;
+    fn post(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, Failure>;
 }
 
 /// Delivers until `stops` is closed.
@@ -40,7 +49,11 @@ pub(crate) fn run(spool: &Spool, transport: &impl Transport, opt_in: &OptIn, sto
                 spool.remove(waiting);
                 pause = BACK_OFF_MIN;
             }
-            Err(reason) => {
+            Err(Failure::Hopeless(reason)) => {
+                log::error(format_args!("spool file {}: {reason}; it is deleted", waiting.file_name().display()));
+                spool.remove(waiting);
+            }
+            Err(Failure::Retry(reason)) => {
                 log::warning(format_args!("not delivered: {reason}; next attempt in {} s", pause.as_secs()));
                 spool.give_back(waiting);
                 if stops.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
@@ -52,14 +65,13 @@ pub(crate) fn run(spool: &Spool, transport: &impl Transport, opt_in: &OptIn, sto
     }
 }
 
-fn deliver(waiting: &Waiting, transport: &impl Transport, opt_in: &OptIn) -> Result<(), String> {
+fn deliver(waiting: &Waiting, transport: &impl Transport, opt_in: &OptIn) -> Result<(), Failure> {
     if !opt_in.is_given() {
-        return Err("the machine is not opted in any more".into());
+        return Err(Failure::Retry("the machine is not opted in any more".into()));
     }
-    let record = SpoolFile::decode(&waiting.content)
-        .map_err(|error| format!("spool file {}: {error}", waiting.file_name().display()))?;
+    let record = SpoolFile::decode(&waiting.content).map_err(|error| Failure::Hopeless(error.to_string()))?;
     match transport.post(&record, &waiting.record_id())? {
         200..=299 => Ok(()),
-        status => Err(format!("the server answered with status {status}")),
+        status => Err(Failure::Retry(format!("the server answered with status {status}"))),
     }
 }

@@ -3,9 +3,12 @@
 //! A listener hands each connection to a reader thread, so that a client that
 //! stalls delays nobody. Readers stay a while for the next connection.
 
+use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -22,6 +25,7 @@ use thiserror::Error;
 use crate::log;
 use crate::machine_id::MachineId;
 use crate::opt_in::OptIn;
+use crate::record_config::{self, RecordConfigError};
 use crate::spool::Spool;
 
 /// Longest life of a connection.
@@ -41,6 +45,8 @@ enum Refusal {
     Frame(#[from] FrameError),
     #[error("the classification holds control characters")]
     Classification,
+    #[error("configuration file {0}")]
+    Config(#[from] RecordConfigError),
     #[error("the machine is not opted in")]
     NotOptedIn,
     #[error("the connection: {0}")]
@@ -55,7 +61,8 @@ impl Refusal {
         let of_io = |error: &io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         match self {
             Self::Frame(FrameError::Size(_) | FrameError::PayloadTooLong(_)) => Errno::EMSGSIZE,
-            Self::Frame(_) | Self::Classification => Errno::EINVAL,
+            Self::Frame(_) | Self::Classification | Self::Config(RecordConfigError::Wrong { .. }) => Errno::EINVAL,
+            Self::Config(_) => Errno::EPERM,
             Self::NotOptedIn => Errno::ECONNREFUSED,
             Self::Connection(error) if error.kind() == io::ErrorKind::WouldBlock => Errno::ETIMEDOUT,
             Self::Connection(error) | Self::Spool(error) => of_io(error),
@@ -221,6 +228,11 @@ fn take(frame: &[u8], desk: &Desk) -> Result<(), Refusal> {
     }
     if !desk.opt_in.is_given() {
         return Err(Refusal::NotOptedIn);
+    }
+    if let Some(path) = frame.config {
+        // Looked at again when the record is sent; here, so that the sender
+        // learns of it.
+        record_config::load(Path::new(OsStr::from_bytes(path)))?;
     }
     let machine_id = desk.machine_id.get(SystemTime::now());
     let headers = frame.headers.with(Header::MachineId, &machine_id);

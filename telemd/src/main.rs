@@ -14,6 +14,7 @@ mod log;
 mod machine_id;
 mod opt_in;
 mod options;
+mod record_config;
 mod settings;
 mod socket;
 mod spool;

@@ -177,7 +177,12 @@ impl Spooler {
         Ok(())
     }
 
+    /// Remembers a name, unless older ones wait on disk: then it is found there
+    /// when it is its turn.
     fn insert(&mut self, name: Name) {
+        if self.more_on_disk && self.names.last().is_none_or(|last| name > *last) {
+            return;
+        }
         self.names.insert(name);
         if self.names.len() > NAMES_MAX {
             self.names.pop_last();
@@ -366,16 +371,24 @@ mod tests {
     #[test]
     fn more_records_than_names_fit_in_memory_all_come_out_in_order() {
         let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = Spool::open(directory.path()).unwrap();
+        let (spool, thread) = Spool::open(directory.path()).unwrap();
         let count = NAMES_MAX * 2 + 10;
-        for number in 0..count {
-            spool.store(number.to_string().into(), 1).unwrap();
-        }
+        let mut stored = 0..count;
+        let mut store = |count: usize| {
+            for number in stored.by_ref().take(count) {
+                spool.store(number.to_string().into(), 1).unwrap();
+            }
+        };
+        store(NAMES_MAX + 100);
         for number in 0..count {
             let (waiting, text) = content(&spool);
             assert_eq!(text, number.to_string());
             spool.remove(waiting);
+            // Newer ones come while older ones wait on disk.
+            store(1);
         }
+        drop(spool);
+        thread.join().unwrap();
         assert!(files(directory.path()).is_empty());
     }
 

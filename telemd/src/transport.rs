@@ -1,9 +1,12 @@
 //! HTTP: one POST per record, over connections that are kept.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use record::config::Key;
+use record::config::{Key, Settings};
 use record::header::Header;
 use record::spool_file::SpoolFile;
 use record::text::header_byte;
@@ -11,9 +14,8 @@ use ureq::Agent;
 use ureq::http::{HeaderName, HeaderValue, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
-use crate::courier::Transport;
-use crate::log;
-use crate::settings::Settings;
+use crate::courier::{Failure, Transport};
+use crate::{log, record_config};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,8 +71,8 @@ fn roots(settings: &Settings) -> Result<RootCerts, String> {
             found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
         return Ok(RootCerts::Specific(Arc::new(roots)));
     }
-    let path = settings.path(Key::CaInfo);
-    let pem = std::fs::read(&path).map_err(|error| format!("cainfo {}: {error}", path.display()))?;
+    let path = Path::new(OsStr::from_bytes(settings.text(Key::CaInfo)));
+    let pem = std::fs::read(path).map_err(|error| format!("cainfo {}: {error}", path.display()))?;
     let roots: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -91,8 +93,28 @@ fn tid_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 }
 
 impl Transport for HttpTransport {
-    fn post(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, String> {
-        let agent = self.agent.as_ref().map_err(Clone::clone)?;
+    fn post(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, Failure> {
+        let Some(path) = record.config else { return self.post_to_server(record, record_id) };
+        // Server, certificates and TID are those of the file, or nothing is
+        // sent: the sender asked for these settings and no others.
+        let settings = record_config::load(Path::new(OsStr::from_bytes(path)))
+            .map_err(|error| Failure::Hopeless(format!("configuration file {error}")))?;
+        Self::new(&settings).post_to_server(record, record_id)
+    }
+}
+
+impl HttpTransport {
+    fn post_to_server(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, Failure> {
+        let agent = self.agent.as_ref().map_err(|error| Failure::Retry(error.clone()))?;
+        let request = self.request(record, record_id).map_err(Failure::Retry)?;
+        let failed = |error| Failure::Retry(format!("server {}: {error}", self.server));
+        let mut response = agent.run(request).map_err(failed)?;
+        // A connection whose answer was read to its end can be used again.
+        let _ = response.body_mut().with_config().limit(BUFFER as u64).read_to_vec();
+        Ok(response.status().as_u16())
+    }
+
+    fn request<'a>(&self, record: &SpoolFile<'a>, record_id: &str) -> Result<Request<&'a [u8]>, String> {
         let mut request =
             Request::post(self.server.as_str()).header(RECORD_ID, record_id).header("content-type", "application/text");
         for (header, value) in record.headers.iter().filter(|(_, value)| !value.is_empty()) {
@@ -105,11 +127,7 @@ impl Transport for HttpTransport {
         if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
             return Err(format!("server {}: the address must start with http:// or https://", self.server));
         }
-        let mut response = agent.run(request).map_err(|error| format!("server {}: {error}", self.server))?;
-        let status = response.status().as_u16();
-        // A connection whose answer was read to its end can be used again.
-        let _ = response.body_mut().with_config().limit(BUFFER as u64).read_to_vec();
-        Ok(status)
+        Ok(request)
     }
 }
 

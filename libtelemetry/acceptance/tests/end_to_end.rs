@@ -2,6 +2,7 @@
 //! and compiled as the documentation says.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -225,6 +226,63 @@ fn the_spool_file_is_the_format_that_the_c_daemons_read() {
         assert!(line.len() <= 4095);
     }
     assert!(text.ends_with("event_id: 0123456789abcdef0123456789abcdef\nping\n"), "{text}");
+}
+
+#[test]
+fn c3_a_chosen_configuration_file_counts_for_its_record_and_for_no_other() {
+    let machine = Machine::new();
+    let other = Collector::start().unwrap();
+    let chosen = format!("[settings]\nserver={}\ntidheader=X-Telemetry-TID: other\n", other.url());
+    machine.sandbox.write("/etc/chosen.conf", chosen);
+    let _telemd = machine.sandbox.start_telemd();
+    let directory = TempDir::new().unwrap();
+    let program = send_program(&directory);
+    for chosen in [true, false, true] {
+        let mut command = machine.sandbox.command(&program);
+        if chosen {
+            command.args(["-c", "/etc/chosen.conf"]);
+        }
+        assert!(stdout_of(&mut command).starts_with("0 "));
+    }
+    let received = machine.receive();
+    assert_eq!(received.header("x-telemetry-tid").unwrap(), "6907c830-eed9-4ce9-81ae-76daf8d88f0f");
+    for _ in 0..2 {
+        let received = other.received().recv_timeout(PATIENCE).expect("a record arrives at the other server");
+        assert_eq!(received.header("x-telemetry-tid").unwrap(), "other", "c7");
+    }
+    wait_until("the spool is empty", || machine.spool().is_empty());
+    assert!(machine.collector.received().try_recv().is_err());
+}
+
+#[test]
+fn a_record_with_a_file_that_telemd_does_not_trust_is_sent_nowhere() {
+    let machine = Machine::new();
+    machine.sandbox.write("/etc/open.conf", "");
+    let open = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(machine.sandbox.path("/etc/open.conf"), open).unwrap();
+    let telemd = machine.sandbox.start_telemd();
+    let directory = TempDir::new().unwrap();
+    let output = stdout_of(machine.sandbox.command(send_program(&directory)).args(["-c", "/etc/open.conf"]));
+    assert!(output.starts_with(&format!("-{} ", libc::EPERM)), "{output}");
+    assert!(machine.spool().is_empty());
+    assert!(telemd.log().contains("/etc/open.conf: not trusted"), "{}", telemd.log());
+}
+
+#[test]
+fn an_unreadable_spool_file_does_not_hold_up_the_others() {
+    let machine = Machine::new();
+    machine.sandbox.write("/var/spool/telemetry/000000", "no record\n");
+    machine
+        .sandbox
+        .write("/var/spool/telemetry/aB3xY9", include_str!("../../../telemd/tests/data/spool-file-of-the-c-daemon"));
+    let telemd = machine.sandbox.start_telemd();
+    machine.receive();
+    wait_until("the spool is empty", || machine.spool().is_empty());
+    assert!(
+        telemd.log().contains("spool file 000000: expected a line `record_format_version: value`"),
+        "{}",
+        telemd.log()
+    );
 }
 
 #[test]
