@@ -310,7 +310,7 @@ fn a26_a_changed_socket_path_is_noticed() {
     let (first, first_frames) = acknowledging();
     machine.peer(first);
     let mut sender = machine.command(&["-r", "1000000"]).stdout(Stdio::null()).spawn().unwrap();
-    first_frames.recv().unwrap();
+    first_frames.recv_timeout(Duration::from_secs(10)).expect("a record arrives at the first socket");
     let other = machine.listen("/run/other");
     machine.sandbox.configure("socket_path=/run/other");
     // The same process goes to the new socket.
