@@ -145,8 +145,10 @@ impl Telemd {
     pub fn terminate(mut self) -> ExitStatus {
         let bwrap = self.child.id();
         let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
-        let status = Command::new("kill").arg("-TERM").args(children.split_whitespace()).status();
-        assert!(status.expect("kill").success());
+        // The shell's own command: not every system has one in a file.
+        let status =
+            Command::new("sh").args(["-c", "kill -TERM \"$@\"", "sh"]).args(children.split_whitespace()).status();
+        assert!(status.expect("sh").success());
         self.child.wait().expect("bwrap")
     }
 }

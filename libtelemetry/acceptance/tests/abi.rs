@@ -18,13 +18,38 @@ fn described_library() -> PathBuf {
     project().join("target/abi/release/libtelemetry.so")
 }
 
+/// What differs between two libraries, or descriptions, beyond the names of
+/// types, which are Rust's here. Newer releases of abidiff list those, older
+/// ones filter them.
+fn differences(old: &Path, new: &Path) -> Vec<String> {
+    const FAILED: i32 = 1 | 2;
+    let output = Command::new("abidiff").arg(old).arg(new).output().unwrap();
+    let report = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code().unwrap() & FAILED, 0, "{report}");
+    let is_difference = |line: &&str| {
+        let is_unchanged = line.contains(" 0 Removed") && line.contains(" 0 Added");
+        let symbols_changed = line.starts_with("Functions changes") && !is_unchanged;
+        let words = [
+            "size changed",
+            "offset changed",
+            "insertion",
+            "deletion",
+            "parameter removed",
+            "parameter added",
+            "SONAME changed",
+        ];
+        symbols_changed || words.iter().any(|word| line.contains(word))
+    };
+    report.lines().filter(is_difference).map(str::to_owned).collect()
+}
+
 #[test]
 fn abidiff_finds_the_abi_that_old_programs_rely_on() {
     let description = project().join("ci/abi/libtelemetry.so.4.abi");
     let library = described_library();
     let corpus = stdout_of(Command::new("abidw").arg(&library));
-    assert!(corpus.contains("name='telem_record' size-in-bits"), "the types are described");
-    println!("{}", stdout_of(Command::new("abidiff").arg(description).arg(library)));
+    assert!(corpus.contains("class-decl name='telem_record'"), "the types are described");
+    assert_eq!(differences(&description, &library), Vec::<String>::new());
 }
 
 /// The reference of `ci/abi` with one change, as a library.
@@ -50,11 +75,11 @@ fn abidiff_would_find_a_change() {
         ("char *headers[15]", "char *headers[16]"),
         ("size_t payload_size;", "size_t payload_size, more;"),
         ("int tm_is_opted_in(void)", "long tm_is_opted_in(void)"),
+        ("tm_set_event_id", "tm_set_event_name"),
     ] {
         let directory = TempDir::new().unwrap();
         let changed = changed_reference(directory.path(), from, to);
-        let status = Command::new("abidiff").arg(changed).arg(&library).output().unwrap().status;
-        assert!(!status.success(), "{to}");
+        assert_ne!(differences(&changed, &library), Vec::<String>::new(), "{to}");
     }
 }
 
