@@ -1,5 +1,5 @@
 //! The seven functions of the C interface. Their comments become those of
-//! `telemetry.h`; `make header` writes it.
+//! `telemetry.h`; `make generate` writes it.
 //!
 //! Each takes pointers that may be NULL, hands borrowed bytes to the station
 //! that does the work, and turns its result into the number that C programs
@@ -10,8 +10,8 @@ use core::{ptr, slice};
 
 use record::{classification, event_id, payload};
 
-use crate::sys::Errno;
-use crate::{client, handle, opt_in, settings, telem_record};
+use crate::sys::{self, Errno, Heap};
+use crate::{client, layout, opt_in, settings, telem_record};
 
 /// A handle of a record, made by tm_create_record().
 #[allow(non_camel_case_types, reason = "a name of the C interface")]
@@ -32,7 +32,7 @@ fn status(result: Result<(), Errno>) -> c_int {
 ///
 /// `text` must be NULL, or a C string or at least `limit` bytes that live and
 /// stay unchanged for `'a`.
-unsafe fn bytes_of<'a>(text: *const c_char, limit: usize) -> Option<&'a [u8]> {
+unsafe fn text_of<'a>(text: *const c_char, limit: usize) -> Option<&'a [u8]> {
     if text.is_null() {
         return None;
     }
@@ -48,6 +48,23 @@ unsafe fn bytes_of<'a>(text: *const c_char, limit: usize) -> Option<&'a [u8]> {
 unsafe fn record_of<'a>(t_ref: *mut telem_ref) -> Option<&'a mut telem_record> {
     // SAFETY: the caller's promise.
     unsafe { t_ref.as_ref().and_then(|t_ref| t_ref.record.as_mut()) }
+}
+
+/// A handle of a record. On failure, the record is freed.
+fn new_handle(record: *mut telem_record) -> Result<*mut telem_ref, Errno> {
+    match Heap::zeroed(size_of::<telem_ref>()) {
+        Ok(block) => {
+            let handle: *mut telem_ref = block.into_raw();
+            // SAFETY: the block is as large as a handle and aligned for it.
+            unsafe { (*handle).record = record };
+            Ok(handle)
+        }
+        Err(errno) => {
+            // SAFETY: the record was made for this handle, and nobody knows it.
+            unsafe { layout::destroy(record) };
+            Err(errno)
+        }
+    }
 }
 
 /// Choose the configuration file for the records of this process.
@@ -123,13 +140,13 @@ pub unsafe extern "C" fn tm_create_record(
 ) -> c_int {
     // One byte more than is allowed tells that there are too many.
     // SAFETY: the caller's promise.
-    let class = unsafe { bytes_of(classification, classification::MAX + 1) };
+    let class = unsafe { text_of(classification, classification::MAX + 1) };
     // SAFETY: the caller's promise.
     let Some(target) = (unsafe { t_ref.as_mut() }) else {
         return status(Err(Errno(libc::EINVAL)));
     };
     let created = match class {
-        Some(class) => handle::create(severity, class, payload_version),
+        Some(class) => layout::create(severity, class, payload_version).and_then(new_handle),
         None => Err(Errno(libc::EINVAL)),
     };
     *target = created.unwrap_or(ptr::null_mut());
@@ -160,7 +177,7 @@ pub unsafe extern "C" fn tm_create_record(
 #[cfg_attr(cbindgen, unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_set_payload(t_ref: *mut telem_ref, payload: *mut c_char) -> c_int {
     // SAFETY: the caller's promise.
-    match unsafe { (record_of(t_ref), bytes_of(payload, payload::MAX)) } {
+    match unsafe { (record_of(t_ref), text_of(payload, payload::MAX)) } {
         (Some(record), Some(payload)) => status(record.set_payload(payload)),
         _ => status(Err(Errno(libc::EINVAL))),
     }
@@ -188,7 +205,7 @@ pub unsafe extern "C" fn tm_set_payload(t_ref: *mut telem_ref, payload: *mut c_c
 #[cfg_attr(cbindgen, unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_set_event_id(t_ref: *mut telem_ref, event_id: *mut c_char) -> c_int {
     // SAFETY: the caller's promise.
-    match unsafe { (record_of(t_ref), bytes_of(event_id, event_id::LEN + 1)) } {
+    match unsafe { (record_of(t_ref), text_of(event_id, event_id::LEN + 1)) } {
         (Some(record), Some(id)) => status(record.set_event_id(id)),
         _ => status(Err(Errno(libc::EPERM))),
     }
@@ -257,9 +274,12 @@ pub unsafe extern "C" fn tm_send_record(t_ref: *mut telem_ref) -> c_int {
 /// `t_ref` must be NULL or a record that nobody uses any more.
 #[cfg_attr(cbindgen, unsafe(no_mangle))]
 pub unsafe extern "C" fn tm_free_record(t_ref: *mut telem_ref) {
-    if !t_ref.is_null() {
-        // SAFETY: the caller's promise.
-        unsafe { handle::destroy(t_ref) };
+    // SAFETY: the caller's promise; a handle without a record is freed, too.
+    unsafe {
+        if let Some(handle) = t_ref.as_ref() {
+            layout::destroy(handle.record);
+        }
+        sys::free(t_ref);
     }
 }
 

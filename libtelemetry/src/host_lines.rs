@@ -89,7 +89,8 @@ impl HostLines {
                 LOOKED_AT.store(now, Ordering::Relaxed);
                 Ok(fresh)
             }
-            // What a shortage hid is read again for the next record.
+            // What a shortage hid is read again: a second later if an older
+            // state is known, otherwise for the next record.
             Ok(_) | Err(_) if known => Ok(lines),
             Ok((incomplete, _)) => Ok(incomplete),
             Err(errno) => Err(errno),

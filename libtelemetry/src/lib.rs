@@ -15,11 +15,11 @@
 pub mod capi;
 mod client;
 mod debug_log;
-mod handle;
 mod host_lines;
+mod layout;
 mod opt_in;
 mod published;
 mod settings;
 mod sys;
 
-pub use handle::telem_record;
+pub use layout::telem_record;

@@ -6,7 +6,7 @@
 
 use core::ffi::CStr;
 
-use record::config::{self, Key, Value};
+use record::config::{self, FILE_MAX, Key, SOCKET_PATH_MAX, Value};
 use record::cursor::{Cursor, Full};
 use record::paths;
 use record::text::Text;
@@ -18,10 +18,6 @@ use crate::sys::{self, Errno, Heap};
 /// The longest path that Linux opens, its NUL included.
 const PATH_MAX: usize = libc::PATH_MAX as usize;
 const PATH_WORDS: usize = PATH_MAX / size_of::<usize>();
-/// The longest file that is read.
-const FILE_MAX: usize = 1024 * 1024;
-/// What `sockaddr_un` holds beside its NUL.
-const SOCKET_PATH_MAX: usize = 107;
 const _: () = assert!(SOCKET_PATH_MAX <= Text::CAPACITY);
 
 /// The file that the program chose, with its NUL.
@@ -61,15 +57,15 @@ pub(crate) fn choose_file(path: &CStr) -> Result<(), Errno> {
 /// The socket of the daemon, as the file in effect has it.
 pub(crate) fn socket_path(chosen: Option<&CStr>) -> Result<Text, Errno> {
     let file = match chosen {
-        Some(path) => Some(sys::read_start(path, FILE_MAX)?),
+        Some(path) => Some(sys::read_start(path, FILE_MAX + 1).map_err(unreadable)?),
         None => match existing(paths::c::CONFIG)? {
             Some(file) => Some(file),
             None => existing(paths::c::DEFAULT_CONFIG)?,
         },
     };
     let content = file.as_ref().map(Heap::bytes).unwrap_or_default();
-    if content.len() == FILE_MAX {
-        return Err(failure(c"configuration file of 1 MiB or more", Errno(libc::EFBIG)));
+    if content.len() > FILE_MAX {
+        return Err(failure(c"configuration file of more than 1 MiB", Errno(libc::EFBIG)));
     }
     let mut socket_path = Text::with_limit(SOCKET_PATH_MAX);
     socket_path.extend(paths::SOCKET.as_bytes());
@@ -79,15 +75,21 @@ pub(crate) fn socket_path(chosen: Option<&CStr>) -> Result<Text, Errno> {
             raw.bytes().for_each(|byte| socket_path.push(byte));
         }
     })
-    .map_err(|_| failure(c"configuration file cannot be understood, telemd --check tells why", Errno(libc::EINVAL)))?;
+    .map_err(|_| {
+        failure(c"configuration file cannot be understood; telemd, started by hand, says why", Errno(libc::EINVAL))
+    })?;
     Ok(socket_path)
 }
 
 /// The content of a file, or `None` if there is no such file.
 fn existing(path: &CStr) -> Result<Option<Heap>, Errno> {
-    match sys::read_start(path, FILE_MAX) {
+    match sys::read_start(path, FILE_MAX + 1) {
         Ok(file) => Ok(Some(file)),
         Err(Errno(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
-        Err(errno) => Err(failure(c"configuration file cannot be read", errno)),
+        Err(errno) => Err(unreadable(errno)),
     }
+}
+
+fn unreadable(errno: Errno) -> Errno {
+    failure(c"configuration file cannot be read", errno)
 }

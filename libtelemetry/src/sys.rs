@@ -26,7 +26,7 @@ impl Errno {
 
     /// Whether the same call may succeed when others gave resources back.
     pub(crate) fn is_shortage(self) -> bool {
-        matches!(self.0, libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::EINTR)
+        matches!(self.0, libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN)
     }
 }
 

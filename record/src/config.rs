@@ -18,3 +18,10 @@ pub use value::{Value, ValueError};
 
 /// The only section that is used.
 pub const SECTION: &str = "settings";
+
+/// The longest file that is read, in bytes.
+pub const FILE_MAX: usize = 1024 * 1024;
+
+/// The part of `socket_path` that counts: what `sockaddr_un` holds beside its
+/// NUL.
+pub const SOCKET_PATH_MAX: usize = 107;

@@ -11,6 +11,7 @@
 
 use core::fmt;
 
+use crate::config_field::{self, ConfigFieldError};
 use crate::cursor::{Cursor, Full};
 use crate::header::{HeaderError, Headers};
 use crate::payload;
@@ -22,7 +23,6 @@ pub const MAX: usize = 13_500;
 /// Length of the field that declares the frame's length.
 pub const SIZE_LEN: usize = 4;
 
-const CONFIG_TAG: &[u8] = b"CFG:";
 const NUL: u8 = 0;
 
 /// Why a frame was not accepted.
@@ -32,10 +32,8 @@ pub enum FrameError {
     Size(u32),
     /// The frame has not the length that it declares.
     Incomplete,
-    /// The `CFG:` field does not end within the frame.
-    ConfigUnterminated,
-    /// The `CFG:` field is not an absolute path, or holds control characters.
-    ConfigPath,
+    /// The `CFG:` field is wrong.
+    Config(ConfigFieldError),
     /// The header block does not fit in the frame.
     HeaderSize(u32),
     /// The header block is wrong.
@@ -49,8 +47,7 @@ impl fmt::Display for FrameError {
         match self {
             Self::Size(size) => write!(f, "record_size {size} is outside {MIN}..={MAX}"),
             Self::Incomplete => f.write_str("the frame is shorter than its record_size"),
-            Self::ConfigUnterminated => f.write_str("the CFG: field has no terminating NUL"),
-            Self::ConfigPath => f.write_str("the CFG: field is not an absolute path without control characters"),
+            Self::Config(error) => error.fmt(f),
             Self::HeaderSize(size) => write!(f, "header_size {size} does not fit in the frame"),
             Self::Header(error) => error.fmt(f),
             Self::PayloadTooLong(len) => write!(f, "the payload has {len} bytes, the limit is {}", payload::MAX),
@@ -87,7 +84,7 @@ impl<'a> Frame<'a> {
         if declared_len(*size)? != frame.len() {
             return Err(FrameError::Incomplete);
         }
-        let (config, rest) = decode_config(rest)?;
+        let (config, rest) = config_field::decode(rest, NUL).map_err(FrameError::Config)?;
         let (header_size, rest) = rest.split_first_chunk().ok_or(FrameError::Incomplete)?;
         let header_size = u32::from_le_bytes(*header_size);
         let (block, tail) = usize::try_from(header_size)
@@ -108,18 +105,6 @@ fn until_nul(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == NUL).next().unwrap_or_default()
 }
 
-fn decode_config(rest: &[u8]) -> Result<(Option<&[u8]>, &[u8]), FrameError> {
-    let Some(field) = rest.strip_prefix(CONFIG_TAG) else { return Ok((None, rest)) };
-    let mut parts = field.splitn(2, |&byte| byte == NUL);
-    match (parts.next(), parts.next()) {
-        (Some(path), Some(rest)) if path.starts_with(b"/") && !path.iter().any(u8::is_ascii_control) => {
-            Ok((Some(path), rest))
-        }
-        (_, Some(_)) => Err(FrameError::ConfigPath),
-        _ => Err(FrameError::ConfigUnterminated),
-    }
-}
-
 /// A frame to be written. The header lines are whole: `name: value\n`.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
@@ -138,7 +123,7 @@ impl Outgoing<'_> {
 
     /// The length of the frame, or `None` if it would be longer than [`MAX`].
     pub fn encoded_len(&self) -> Option<usize> {
-        let config = self.config.map_or(0, |path| CONFIG_TAG.len().saturating_add(path.len()).saturating_add(1));
+        let config = self.config.map_or(0, |path| config_field::TAG.len().saturating_add(path.len()).saturating_add(1));
         let len = MIN.saturating_add(config).saturating_add(self.header_size()).saturating_add(self.payload.len());
         (len <= MAX).then_some(len)
     }
@@ -151,7 +136,7 @@ impl Outgoing<'_> {
         let mut cursor = Cursor::new(buffer);
         cursor.put(&size);
         if let Some(path) = self.config {
-            cursor.put(CONFIG_TAG);
+            cursor.put(config_field::TAG);
             cursor.put(path);
             cursor.put(&[NUL]);
         }

@@ -115,12 +115,13 @@ impl<'a> Headers<'a> {
         for (value, header) in values.iter_mut().zip(Header::ALL) {
             let line = lines.by_ref().map(without_returns).find(|line| !line.is_empty());
             let line = line.ok_or(HeaderError::Missing(header))?;
-            if line.len() > LINE_MAX {
-                return Err(HeaderError::TooLong(header));
-            }
             let after_name = line.strip_prefix(header.name().as_bytes()).and_then(|rest| rest.strip_prefix(b":"));
             let text = after_name.ok_or(HeaderError::Misnamed(header))?;
             *value = text.strip_prefix(b" ").unwrap_or(text);
+            // As it will be written, with a blank.
+            if line_len(header, value.len()) > LINE_MAX + 1 {
+                return Err(HeaderError::TooLong(header));
+            }
         }
         Ok((Self(values), lines.rest()))
     }

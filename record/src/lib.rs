@@ -16,6 +16,7 @@ extern crate alloc;
 pub mod ack;
 pub mod classification;
 pub mod config;
+pub mod config_field;
 pub mod cursor;
 pub mod decimal;
 pub mod event_id;

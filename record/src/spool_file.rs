@@ -13,10 +13,10 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::config_field::{self, ConfigFieldError};
 use crate::header::{self, Header, HeaderError, Headers};
 use crate::text::header_byte;
 
-const CONFIG_TAG: &[u8] = b"CFG:";
 /// The longest file that any release writes: a configuration line, 15 header
 /// lines, a payload and its newline.
 pub const MAX: usize = (1 + Header::COUNT) * (header::LINE_MAX + 1) + crate::frame::MAX;
@@ -24,9 +24,8 @@ pub const MAX: usize = (1 + Header::COUNT) * (header::LINE_MAX + 1) + crate::fra
 /// Why a spool file cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpoolFileError {
-    /// The `CFG:` line is not an absolute path, holds control characters, or
-    /// does not end.
-    ConfigLine,
+    /// The `CFG:` line is wrong.
+    Config(ConfigFieldError),
     /// A header is wrong.
     Header(HeaderError),
     /// There is nothing after the headers, not even the newline that every
@@ -37,7 +36,7 @@ pub enum SpoolFileError {
 impl fmt::Display for SpoolFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ConfigLine => f.write_str("the CFG: line is not an absolute path"),
+            Self::Config(error) => error.fmt(f),
             Self::Header(error) => error.fmt(f),
             Self::NoBody => f.write_str("the file ends before the payload"),
         }
@@ -60,7 +59,7 @@ pub struct SpoolFile<'a> {
 impl<'a> SpoolFile<'a> {
     /// Reads a whole file.
     pub fn decode(file: &'a [u8]) -> Result<Self, SpoolFileError> {
-        let (config, rest) = decode_config(file)?;
+        let (config, rest) = config_field::decode(file, b'\n').map_err(SpoolFileError::Config)?;
         let (headers, body) = Headers::decode(rest).map_err(SpoolFileError::Header)?;
         if body.is_empty() {
             return Err(SpoolFileError::NoBody);
@@ -69,28 +68,15 @@ impl<'a> SpoolFile<'a> {
     }
 }
 
-fn decode_config(file: &[u8]) -> Result<(Option<&[u8]>, &[u8]), SpoolFileError> {
-    let Some(line) = file.strip_prefix(CONFIG_TAG) else { return Ok((None, file)) };
-    let mut parts = line.splitn(2, |&byte| byte == b'\n');
-    match (parts.next(), parts.next()) {
-        (Some(path), Some(rest))
-            if path.starts_with(b"/") && path.len() <= header::LINE_MAX && !path.iter().any(u8::is_ascii_control) =>
-        {
-            Ok((Some(path), rest))
-        }
-        _ => Err(SpoolFileError::ConfigLine),
-    }
-}
-
 /// Writes a spool file. Control characters in header values become spaces.
 ///
 /// `config` must be free of control characters, as decoded frames are.
 pub fn encode(config: Option<&[u8]>, headers: &Headers<'_>, payload: &[u8]) -> Vec<u8> {
-    let config_len = config.map_or(0, |path| CONFIG_TAG.len() + path.len() + 1);
+    let config_len = config.map_or(0, |path| config_field::TAG.len() + path.len() + 1);
     let header_len: usize = headers.iter().map(|(header, value)| header::line_len(header, value.len())).sum();
     let mut file = Vec::with_capacity(config_len + header_len + payload.len() + 1);
     if let Some(path) = config {
-        file.extend_from_slice(CONFIG_TAG);
+        file.extend_from_slice(config_field::TAG);
         file.extend_from_slice(path);
         file.push(b'\n');
     }

@@ -9,8 +9,9 @@ pub struct Text {
 }
 
 impl Text {
-    /// The greatest limit.
-    pub const CAPACITY: usize = 107;
+    /// The greatest limit: the longest value that is kept in one, the path of a
+    /// socket.
+    pub const CAPACITY: usize = crate::config::SOCKET_PATH_MAX;
 
     /// No bytes yet, and at most `limit` of them later.
     #[inline(never)]

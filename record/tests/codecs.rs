@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use record::config_field::ConfigFieldError;
 use record::frame::{self, Frame, FrameError, Outgoing};
 use record::header::{Header, HeaderError, Headers};
 use record::payload;
@@ -133,7 +134,7 @@ fn w3_no_length_is_trusted() {
     assert_eq!(Frame::decode(b""), Err(FrameError::Incomplete));
 
     let without_end = raw_frame(b"CFG:/etc/alt.conf", 0x3131_3131, b"11");
-    assert_eq!(Frame::decode(&without_end), Err(FrameError::ConfigUnterminated));
+    assert_eq!(Frame::decode(&without_end), Err(FrameError::Config(ConfigFieldError::Unterminated)));
     let config_only = raw_frame(b"CFG:/etc/alt.conf\0", 0, b"");
     assert_eq!(Frame::decode(&config_only), Err(FrameError::HeaderSize(0)));
 
@@ -149,7 +150,7 @@ fn w3_no_length_is_trusted() {
 fn w14_a_configuration_path_holds_no_control_characters() {
     for path in ["/etc/a\nseverity: 4", "/etc/a\rb", "/etc/\x1eb", "relative", ""] {
         let frame = encode(Some(path.as_bytes()), &example_values(), b"").unwrap();
-        assert_eq!(Frame::decode(&frame), Err(FrameError::ConfigPath), "{path:?}");
+        assert_eq!(Frame::decode(&frame), Err(FrameError::Config(ConfigFieldError::Path)), "{path:?}");
     }
 }
 
@@ -191,8 +192,8 @@ fn unreadable_spool_files_say_why() {
     let decode = |text: &str| SpoolFile::decode(text.as_bytes()).unwrap_err();
     assert_eq!(decode(""), SpoolFileError::Header(HeaderError::Missing(Header::RecordFormatVersion)));
     assert_eq!(decode("word"), SpoolFileError::Header(HeaderError::Misnamed(Header::RecordFormatVersion)));
-    assert_eq!(decode("CFG:/etc/x"), SpoolFileError::ConfigLine);
-    assert_eq!(decode("CFG:x\n"), SpoolFileError::ConfigLine);
+    assert_eq!(decode("CFG:/etc/x"), SpoolFileError::Config(ConfigFieldError::Unterminated));
+    assert_eq!(decode("CFG:x\n"), SpoolFileError::Config(ConfigFieldError::Path));
     let whole = spool_file::encode(None, &Headers::new(example_values().map(str::as_bytes)), b"");
     assert_eq!(SpoolFile::decode(&whole).unwrap().body, b"\n");
     assert_eq!(SpoolFile::decode(&whole[..whole.len() - 1]), Err(SpoolFileError::NoBody));
@@ -256,6 +257,24 @@ proptest! {
         }
         let (allocated, _) = allocated_by(|| (Frame::decode(&bytes).is_ok(), SpoolFile::decode(&bytes).is_ok()));
         prop_assert_eq!(allocated, 0);
+    }
+
+    #[test]
+    fn what_a_frame_can_hold_a_spool_file_can_hold(
+        len in 4000usize..4200,
+        blank in any::<bool>(),
+        path_len in prop_oneof![Just(0usize), 4000usize..4200],
+    ) {
+        let mut lines = lines(&example_values());
+        let separator = if blank { ": " } else { ":" };
+        lines[Header::CpuModel as usize] = format!("cpu_model{separator}{}\n", "x".repeat(len)).into_bytes();
+        let block = lines.concat();
+        let config = if path_len == 0 { String::new() } else { format!("CFG:/{}\0", "p".repeat(path_len)) };
+        let frame = raw_frame(config.as_bytes(), block.len() as u32, &[block.as_slice(), b"p\0"].concat());
+        if let Ok(read) = Frame::decode(&frame) {
+            let file = spool_file::encode(read.config, &read.headers, read.payload);
+            prop_assert!(SpoolFile::decode(&file).is_ok());
+        }
     }
 
     #[test]

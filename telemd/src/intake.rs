@@ -31,7 +31,7 @@ use crate::spool::Spool;
 /// Longest life of a connection.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Connections that are read at the same time; more wait in the backlog.
-const READERS_MAX: usize = 1024;
+const READERS_MAX: usize = 512;
 /// How long a reader waits for its next connection.
 const READER_IDLE: Duration = Duration::from_secs(10);
 /// A reader holds one frame, on the heap.
@@ -49,6 +49,8 @@ enum Refusal {
     Config(#[from] RecordConfigError),
     #[error("the machine is not opted in")]
     NotOptedIn,
+    #[error("the frame was not complete after {} s", DEADLINE.as_secs())]
+    TooSlow,
     #[error("the connection: {0}")]
     Connection(io::Error),
     #[error("the spool: {0}")]
@@ -62,9 +64,10 @@ impl Refusal {
         match self {
             Self::Frame(FrameError::Size(_) | FrameError::PayloadTooLong(_)) => Errno::EMSGSIZE,
             Self::Frame(_) | Self::Classification | Self::Config(RecordConfigError::Wrong { .. }) => Errno::EINVAL,
-            Self::Config(_) => Errno::EPERM,
+            Self::Config(RecordConfigError::NotTrusted { .. }) => Errno::EPERM,
+            Self::Config(RecordConfigError::Unreadable { error, .. }) => of_io(error),
             Self::NotOptedIn => Errno::ECONNREFUSED,
-            Self::Connection(error) if error.kind() == io::ErrorKind::WouldBlock => Errno::ETIMEDOUT,
+            Self::TooSlow => Errno::ETIMEDOUT,
             Self::Connection(error) | Self::Spool(error) => of_io(error),
         }
     }
@@ -93,9 +96,7 @@ impl Intake {
         if let Err(errno) = shutdown(self.listener.as_raw_fd(), Shutdown::Both) {
             log::error(format_args!("shutdown of the socket: {errno}"));
         }
-        if self.thread.join().is_err() {
-            log::error(format_args!("the intake ended by a panic"));
-        }
+        let _ = self.thread.join();
     }
 }
 
@@ -112,13 +113,11 @@ pub(crate) fn start(listener: UnixListener, spool: Spool, machine_id: Arc<Machin
 }
 
 fn accept_all(listener: &UnixListener, stopping: &AtomicBool, desk: &Arc<Desk>) {
-    // Holds nothing: a connection is handed over or not.
-    let (connections, waiting) = bounded(0);
-    let readers = Arc::new(AtomicUsize::new(0));
     let (all_ended, ended) = bounded::<()>(0);
+    let readers = Readers::new(Arc::clone(desk), all_ended);
     while !stopping.load(Ordering::Relaxed) {
         match listener.accept() {
-            Ok((connection, _)) => hand_over(connection, &connections, &waiting, &readers, desk, &all_ended),
+            Ok((connection, _)) => readers.hand_over(connection),
             Err(_) if stopping.load(Ordering::Relaxed) => break,
             Err(error) => {
                 log::warning(format_args!("accept: {error}; trying again"));
@@ -126,42 +125,61 @@ fn accept_all(listener: &UnixListener, stopping: &AtomicBool, desk: &Arc<Desk>) 
             }
         }
     }
-    drop((connections, waiting, all_ended));
+    drop(readers);
     // Every reader holds a sender; the channel ends with the last of them.
     let _ = ended.recv();
 }
 
-fn hand_over(
-    connection: UnixStream,
-    connections: &Sender<UnixStream>,
-    waiting: &Receiver<UnixStream>,
-    readers: &Arc<AtomicUsize>,
-    desk: &Arc<Desk>,
-    all_ended: &Sender<()>,
-) {
-    let connection = match connections.try_send(connection) {
-        Ok(()) => return,
-        Err(TrySendError::Full(connection) | TrySendError::Disconnected(connection)) => connection,
-    };
-    if readers.load(Ordering::Relaxed) >= READERS_MAX {
-        let _ = connections.send(connection);
-        return;
+/// The threads that read connections.
+struct Readers {
+    desk: Arc<Desk>,
+    /// Holds nothing: a connection is handed to a reader that waits, or not.
+    connections: Sender<UnixStream>,
+    waiting: Receiver<UnixStream>,
+    count: Arc<AtomicUsize>,
+    all_ended: Sender<()>,
+}
+
+impl Readers {
+    fn new(desk: Arc<Desk>, all_ended: Sender<()>) -> Self {
+        let (connections, waiting) = bounded(0);
+        Self { desk, connections, waiting, count: Arc::new(AtomicUsize::new(0)), all_ended }
     }
-    let (waiting, count, desk, ends) = (waiting.clone(), Arc::clone(readers), Arc::clone(desk), all_ended.clone());
-    let reader = move || {
-        let mut next = Some(connection);
-        while let Some(connection) = next {
-            serve(&connection, &desk);
-            drop(connection);
-            next = waiting.recv_timeout(READER_IDLE).ok();
+
+    /// Gives the connection to a reader that waits, to a new one, or, when
+    /// there are too many, to the first that is done.
+    fn hand_over(&self, connection: UnixStream) {
+        let connection = match self.connections.try_send(connection) {
+            Ok(()) => return,
+            Err(TrySendError::Full(connection) | TrySendError::Disconnected(connection)) => connection,
+        };
+        if self.count.load(Ordering::Relaxed) >= READERS_MAX {
+            let _ = self.connections.send(connection);
+            return;
         }
-        count.fetch_sub(1, Ordering::Relaxed);
-        drop(ends);
-    };
-    readers.fetch_add(1, Ordering::Relaxed);
-    if let Err(error) = thread::Builder::new().name("reader".into()).stack_size(READER_STACK).spawn(reader) {
-        readers.fetch_sub(1, Ordering::Relaxed);
-        log::warning(format_args!("no thread for a connection: {error}; it is closed"));
+        if let Err(error) = self.start(connection) {
+            log::warning(format_args!("no thread for a connection: {error}; it is closed"));
+        }
+    }
+
+    fn start(&self, connection: UnixStream) -> io::Result<()> {
+        let (desk, waiting) = (Arc::clone(&self.desk), self.waiting.clone());
+        let (count, ends) = (Arc::clone(&self.count), self.all_ended.clone());
+        let reader = move || {
+            let mut next = Some(connection);
+            while let Some(connection) = next {
+                serve(&connection, &desk);
+                drop(connection);
+                next = waiting.recv_timeout(READER_IDLE).ok();
+            }
+            count.fetch_sub(1, Ordering::Relaxed);
+            drop(ends);
+        };
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let started = thread::Builder::new().name("reader".into()).stack_size(READER_STACK).spawn(reader);
+        started.map(|_| ()).inspect_err(|_| {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        })
     }
 }
 
@@ -206,14 +224,15 @@ fn read_full(mut connection: &UnixStream, buffer: &mut [u8], deadline: Instant) 
     while let Some(rest) = buffer.get_mut(len..).filter(|rest| !rest.is_empty()) {
         let remaining = deadline.saturating_duration_since(Instant::now());
         if remaining.is_zero() {
-            return Err(Refusal::Connection(io::ErrorKind::WouldBlock.into()));
+            return Err(Refusal::TooSlow);
         }
         connection.set_read_timeout(Some(remaining)).map_err(Refusal::Connection)?;
         match connection.read(rest) {
             Ok(0) if len == 0 => return Ok(0),
             Ok(0) => return Err(FrameError::Incomplete.into()),
             Ok(count) => len += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // Of the time-out, the deadline is looked at again.
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
             Err(error) => return Err(Refusal::Connection(error)),
         }
     }
@@ -237,6 +256,6 @@ fn take(frame: &[u8], desk: &Desk) -> Result<(), Refusal> {
     let machine_id = desk.machine_id.get(SystemTime::now());
     let headers = frame.headers.with(Header::MachineId, &machine_id);
     let is_critical = headers.get(Header::Severity) == severity::CRITICAL.to_string().as_bytes();
-    let severity = if is_critical { severity::CRITICAL } else { severity::LOW };
-    desk.spool.store(spool_file::encode(frame.config, &headers, frame.payload), severity).map_err(Refusal::Spool)
+    let file = spool_file::encode(frame.config, &headers, frame.payload);
+    desk.spool.store(file, is_critical).map_err(Refusal::Spool)
 }

@@ -31,7 +31,6 @@ use thiserror::Error;
 use machine_id::MachineId;
 use opt_in::OptIn;
 use options::{Action, Options};
-use settings::Settings;
 use spool::Spool;
 use transport::HttpTransport;
 
@@ -71,41 +70,39 @@ fn main() -> ExitCode {
 /// Starts the stations, waits for the signal to end, and ends them in the
 /// order of a record's way, so that none loses what it holds.
 fn run(options: &Options) -> Result<(), StartError> {
-    let settings = Settings::load(options.config_file.as_deref())?;
+    let settings = settings::load(options.config_file.as_deref())?;
     let opt_in = OptIn::of_this_machine();
     if !opt_in.is_given() {
         log::notice(format_args!("not opted in: {} does not exist; nothing is taken or sent", opt_in.path().display()));
         return Ok(());
     }
     let end_signals = block_end_signals()?;
-    let listener = socket::listen(&settings.path(Key::SocketPath))?;
-    let (spool, spooler) = Spool::open(&settings.path(Key::SpoolDir))?;
+    let listener = socket::listen(settings::path(&settings, Key::SocketPath))?;
+    let (spool, spooler) = Spool::open(settings::path(&settings, Key::SpoolDir))?;
     let machine_id = Arc::new(MachineId::of_this_machine());
 
     let intake = intake::start(listener, spool.clone(), machine_id, opt_in.clone());
     let (stop_courier, courier_stops) = crossbeam_channel::bounded(0);
-    let transport = HttpTransport::new(&settings);
+    log::notice(format_args!(
+        "listening on {}, sending to {}",
+        settings::path(&settings, Key::SocketPath).display(),
+        settings.shown(Key::Server)
+    ));
+
+    let transport = HttpTransport::new(settings);
     let courier = thread::spawn({
         let spool = spool.clone();
         move || courier::run(&spool, &transport, &opt_in, &courier_stops)
     });
-    log::notice(format_args!(
-        "listening on {}, sending to {}",
-        settings.path(Key::SocketPath).display(),
-        settings.shown(Key::Server)
-    ));
 
     let signal = end_signals.wait()?;
     log::notice(format_args!("{signal}: ending; what is in the spool stays there"));
     intake.stop();
     drop(stop_courier);
-    if courier.join().is_err() {
-        log::error(format_args!("the courier ended by a panic"));
-    }
+    // A thread that panicked has ended the process.
+    let _ = courier.join();
     drop(spool);
-    if spooler.join().is_err() {
-        log::error(format_args!("the spooler ended by a panic"));
-    }
+    let _ = spooler.join();
     Ok(())
 }
 

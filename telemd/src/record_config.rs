@@ -11,11 +11,9 @@ use std::path::{Path, PathBuf};
 
 use nix::libc;
 use nix::unistd::Uid;
-use record::config::{ConfigError, Settings};
+use record::config::{ConfigError, FILE_MAX, Settings};
 use thiserror::Error;
 
-/// The largest file that is read.
-const FILE_MAX: u64 = 1024 * 1024;
 /// Write permission of the group and of others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
@@ -48,7 +46,10 @@ pub(crate) fn load(path: &Path) -> Result<Settings, RecordConfigError> {
         return Err(RecordConfigError::NotTrusted { path: path.to_owned() });
     }
     let mut content = Vec::new();
-    file.take(FILE_MAX).read_to_end(&mut content).map_err(unreadable)?;
+    file.take(FILE_MAX as u64 + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() > FILE_MAX {
+        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
+    }
     let read = Settings::read(&content);
     read.map(|(settings, _)| settings).map_err(|error| RecordConfigError::Wrong { path: path.to_owned(), error })
 }

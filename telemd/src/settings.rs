@@ -1,13 +1,12 @@
 //! Which configuration file is read, and what comes of it.
 
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
-use std::ops::Deref;
-use std::os::unix::ffi::OsStringExt;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use record::config::{self, ConfigError, Key};
+use record::config::{ConfigError, FILE_MAX, Key, Settings};
 use record::paths;
 use thiserror::Error;
 
@@ -23,37 +22,23 @@ pub(crate) enum SettingsError {
     Wrong { file: PathBuf, error: ConfigError },
 }
 
-/// The settings in effect.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings(config::Settings);
-
-impl Settings {
-    /// Reads the file that was chosen, or else the first that exists of the
-    /// administrator's and the distribution's. Logs the warnings.
-    pub(crate) fn load(chosen: Option<&Path>) -> Result<Self, SettingsError> {
-        let Some((file, content)) = find(chosen)? else { return Ok(Self(config::Settings::default())) };
-        let (settings, warnings) = match config::Settings::read(&content) {
-            Ok(read) => read,
-            Err(error) => return Err(SettingsError::Wrong { file, error }),
-        };
-        for warning in warnings {
-            log::warning(format_args!("{}:{warning}", file.display()));
-        }
-        Ok(Self(settings))
+/// Reads the file that was chosen, or else the first that exists of the
+/// administrator's and the distribution's. Logs the warnings.
+pub(crate) fn load(chosen: Option<&Path>) -> Result<Settings, SettingsError> {
+    let Some((file, content)) = find(chosen)? else { return Ok(Settings::default()) };
+    let (settings, warnings) = match Settings::read(&content) {
+        Ok(read) => read,
+        Err(error) => return Err(SettingsError::Wrong { file, error }),
+    };
+    for warning in warnings {
+        log::warning(format_args!("{}:{warning}", file.display()));
     }
-
-    /// A value that is a path.
-    pub(crate) fn path(&self, key: Key) -> PathBuf {
-        OsString::from_vec(self.text(key).to_vec()).into()
-    }
+    Ok(settings)
 }
 
-impl Deref for Settings {
-    type Target = config::Settings;
-
-    fn deref(&self) -> &config::Settings {
-        &self.0
-    }
+/// A value that is a path.
+pub(crate) fn path(settings: &Settings, key: Key) -> &Path {
+    Path::new(OsStr::from_bytes(settings.text(key)))
 }
 
 fn find(chosen: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, SettingsError> {
@@ -67,18 +52,26 @@ fn find(chosen: Option<&Path>) -> Result<Option<(PathBuf, Vec<u8>)>, SettingsErr
     }
     for file in [paths::CONFIG, paths::DEFAULT_CONFIG] {
         match read(Path::new(file)) {
-            Err(SettingsError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(SettingsError::Unreadable { error, .. }) if is_absence(&error) => {}
             result => return result.map(Some),
         }
     }
     Ok(None)
 }
 
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn read(file: &Path) -> Result<(PathBuf, Vec<u8>), SettingsError> {
-    match fs::read(file) {
-        Ok(content) => Ok((file.to_owned(), content)),
-        Err(error) => Err(SettingsError::Unreadable { file: file.to_owned(), error }),
+    let unreadable = |error| SettingsError::Unreadable { file: file.to_owned(), error };
+    let mut content = Vec::new();
+    let opened = fs::File::open(file).map_err(unreadable)?;
+    opened.take(FILE_MAX as u64 + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() > FILE_MAX {
+        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
     }
+    Ok((file.to_owned(), content))
 }
 
 #[cfg(test)]
@@ -90,10 +83,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("telemetrics.conf");
         fs::write(&file, "[settings]\nsocket_path=/chosen\n").unwrap();
-        assert_eq!(Settings::load(Some(&file)).unwrap().path(Key::SocketPath), Path::new("/chosen"));
+        assert_eq!(path(&load(Some(&file)).unwrap(), Key::SocketPath), Path::new("/chosen"));
 
         fs::write(&file, "[settings]\n\nrecord_expiry=abc\n").unwrap();
-        let message = Settings::load(Some(&file)).unwrap_err().to_string();
+        let message = load(Some(&file)).unwrap_err().to_string();
         assert!(
             message.ends_with("telemetrics.conf:3: record_expiry: expected minutes as an integer, got \"abc\""),
             "{message}"
@@ -103,9 +96,9 @@ mod tests {
     #[test]
     fn a_chosen_file_must_be_an_absolute_path_of_a_regular_file() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(matches!(Settings::load(Some(directory.path())), Err(SettingsError::NotAFile { .. })));
-        assert!(matches!(Settings::load(Some(Path::new("Cargo.toml"))), Err(SettingsError::NotAFile { .. })));
+        assert!(matches!(load(Some(directory.path())), Err(SettingsError::NotAFile { .. })));
+        assert!(matches!(load(Some(Path::new("Cargo.toml"))), Err(SettingsError::NotAFile { .. })));
         let missing = directory.path().join("missing");
-        assert!(matches!(Settings::load(Some(&missing)), Err(SettingsError::Unreadable { .. })));
+        assert!(matches!(load(Some(&missing)), Err(SettingsError::Unreadable { .. })));
     }
 }

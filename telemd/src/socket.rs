@@ -1,12 +1,15 @@
 //! The socket that clients connect to.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use nix::sys::socket::{Backlog, listen as set_backlog};
+use record::config::SOCKET_PATH_MAX;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -20,6 +23,9 @@ pub(crate) enum SocketError {
 /// Makes the socket, for everybody to write to. One that a daemon left behind
 /// is replaced, one on which a daemon answers is not.
 pub(crate) fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+    // As the library does, so that both mean the same socket.
+    let used = path.as_os_str().as_bytes();
+    let path = Path::new(OsStr::from_bytes(used.get(..SOCKET_PATH_MAX).unwrap_or(used)));
     let failed = |error| SocketError::Io { path: path.to_owned(), error };
     match UnixStream::connect(path) {
         Ok(_) => return Err(SocketError::InUse { path: path.to_owned() }),

@@ -6,15 +6,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use record::severity;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use record::spool_file;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
@@ -28,6 +28,9 @@ const REQUESTS_MAX: usize = 64;
 /// Names that are held in memory; more are looked up on disk when it is their
 /// turn.
 const NAMES_MAX: usize = 1024;
+
+/// Time between two attempts to read a spool that could not be read.
+const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Error)]
 pub(crate) enum SpoolError {
@@ -67,7 +70,7 @@ struct Name {
 }
 
 enum Request {
-    Store { record: Vec<u8>, severity: u32, reply: Sender<io::Result<()>> },
+    Store { record: Vec<u8>, durably: bool, reply: Sender<io::Result<()>> },
     Next { reply: Sender<Waiting> },
     Remove { waiting: Waiting },
     GiveBack { waiting: Waiting },
@@ -89,11 +92,11 @@ impl Spool {
     }
 
     /// Puts a record, encoded as a spool file, on disk. Returns when it is
-    /// there; at severity 4, when a power failure cannot take it any more.
-    pub(crate) fn store(&self, record: Vec<u8>, severity: u32) -> io::Result<()> {
+    /// there; `durably`, when a power failure cannot take it any more.
+    pub(crate) fn store(&self, record: Vec<u8>, durably: bool) -> io::Result<()> {
         let (reply, answer) = bounded(1);
         let ended = || io::Error::from_raw_os_error(nix::libc::ESHUTDOWN);
-        self.0.send(Request::Store { record, severity, reply }).map_err(|_| ended())?;
+        self.0.send(Request::Store { record, durably, reply }).map_err(|_| ended())?;
         answer.recv().map_err(|_| ended())?
     }
 
@@ -160,8 +163,8 @@ impl Spooler {
 
     /// Looks for the oldest names on disk.
     fn scan(&mut self) -> io::Result<()> {
-        self.names.clear();
-        self.more_on_disk = false;
+        let mut found = BTreeSet::new();
+        let mut more_on_disk = false;
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
             let is_hidden = entry.file_name().as_bytes().starts_with(b".");
@@ -171,9 +174,15 @@ impl Spooler {
             let name = Name { arrival: arrival(&entry)?, file: entry.file_name().into() };
             self.last_arrival = self.last_arrival.max(name.arrival);
             if self.taken.as_ref() != Some(&name) {
-                self.insert(name);
+                found.insert(name);
+            }
+            if found.len() > NAMES_MAX {
+                found.pop_last();
+                more_on_disk = true;
             }
         }
+        // Only now: what was known must outlive a scan that failed.
+        (self.names, self.more_on_disk) = (found, more_on_disk);
         Ok(())
     }
 
@@ -191,10 +200,19 @@ impl Spooler {
     }
 
     fn serve(&mut self, requests: &Receiver<Request>) {
-        for request in requests {
+        loop {
+            let request = match requests.recv_timeout(RETRY_INTERVAL) {
+                Ok(request) => request,
+                Err(RecvTimeoutError::Disconnected) => return,
+                // The courier waits, and there are records: an error kept them.
+                Err(RecvTimeoutError::Timeout) => {
+                    self.answer();
+                    continue;
+                }
+            };
             match request {
-                Request::Store { record, severity, reply } => {
-                    let stored = self.store(&record, severity);
+                Request::Store { record, durably, reply } => {
+                    let stored = self.store(&record, durably);
                     if let Err(error) = &stored {
                         log::error(format_args!(
                             "spool_dir {}: {error}; a record was refused",
@@ -228,6 +246,8 @@ impl Spooler {
         }
     }
 
+    /// The oldest record. A file that cannot be read now keeps its place: the
+    /// cause may be a shortage, and pass.
     fn take_oldest(&mut self) -> Option<Waiting> {
         loop {
             if self.names.is_empty() && self.more_on_disk {
@@ -236,10 +256,16 @@ impl Spooler {
                     return None;
                 }
             }
-            let name = self.names.pop_first()?;
-            match fs::read(self.directory.join(&name.file)) {
-                Ok(content) => return Some(Waiting { name, content }),
-                Err(error) => log::warning(format_args!("spool file {}: {error}", name.file.display())),
+            let name = self.names.first()?;
+            match read_file(&self.directory.join(&name.file)) {
+                Ok(content) => return self.names.pop_first().map(|name| Waiting { name, content }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.names.pop_first();
+                }
+                Err(error) => {
+                    log::warning(format_args!("spool file {}: {error}", name.file.display()));
+                    return None;
+                }
             }
         }
     }
@@ -250,11 +276,11 @@ impl Spooler {
         }
     }
 
-    fn store(&mut self, record: &[u8], severity: u32) -> io::Result<()> {
+    fn store(&mut self, record: &[u8], durably: bool) -> io::Result<()> {
         let name = self.new_name()?;
         let target = self.directory.join(&name.file);
         let temporary = self.directory.join(format!("{TEMPORARY_PREFIX}{}", name.file.display()));
-        let written = self.write(&temporary, &target, record, severity == severity::CRITICAL);
+        let written = self.write(&temporary, &target, record, durably);
         if written.is_err() {
             // Whatever of it is there: it is not acknowledged, and must not be
             // delivered.
@@ -287,6 +313,15 @@ impl Spooler {
         self.last_arrival = arrival;
         Ok(Name { arrival, file: format!("{arrival:020}-{:08x}", u32::from_ne_bytes(random)).into() })
     }
+}
+
+/// Reads a spool file: one byte more than is allowed, so that a longer one is
+/// seen to be none.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path)?;
+    file.take(spool_file::MAX as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn nanoseconds(time: SystemTime) -> u64 {
@@ -326,7 +361,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (spool, _) = Spool::open(directory.path()).unwrap();
         for text in ["one", "two", "three"] {
-            spool.store(text.into(), 1).unwrap();
+            spool.store(text.into(), false).unwrap();
         }
         let (first, text) = content(&spool);
         assert_eq!((text.as_str(), files(directory.path()).len()), ("one", 3), "taken is not removed");
@@ -342,7 +377,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         {
             let (spool, thread) = Spool::open(directory.path()).unwrap();
-            spool.store("kept".into(), 4).unwrap();
+            spool.store("kept".into(), true).unwrap();
             drop(spool);
             thread.join().unwrap();
         }
@@ -364,7 +399,7 @@ mod tests {
         let (waiting, text) = content(&spool);
         assert_eq!(text, "of a C daemon");
         spool.remove(waiting);
-        spool.store("new".into(), 1).unwrap();
+        spool.store("new".into(), false).unwrap();
         assert_eq!(content(&spool).1, "new", "the directory and the link do not block");
     }
 
@@ -376,7 +411,7 @@ mod tests {
         let mut stored = 0..count;
         let mut store = |count: usize| {
             for number in stored.by_ref().take(count) {
-                spool.store(number.to_string().into(), 1).unwrap();
+                spool.store(number.to_string().into(), false).unwrap();
             }
         };
         store(NAMES_MAX + 100);
@@ -398,8 +433,36 @@ mod tests {
         let (spool, _) = Spool::open(directory.path()).unwrap();
         let gone = directory.path().to_owned();
         drop(directory);
-        assert_eq!(spool.store("lost".into(), 1).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(spool.store("lost".into(), false).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!gone.exists());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_keeps_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spooler = Spooler::open(directory.path()).unwrap();
+        spooler.store(b"one", false).unwrap();
+        spooler.store(b"two", false).unwrap();
+        let first = directory.path().join(&spooler.names.first().unwrap().file);
+        // Reading a directory fails for every user, as a shortage would.
+        fs::rename(&first, directory.path().join("aside")).unwrap();
+        fs::create_dir(&first).unwrap();
+        assert!(spooler.take_oldest().is_none());
+        fs::remove_dir(&first).unwrap();
+        fs::rename(directory.path().join("aside"), &first).unwrap();
+        assert_eq!(spooler.take_oldest().unwrap().content, b"one");
+    }
+
+    #[test]
+    fn a_scan_that_fails_forgets_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spooler = Spooler::open(directory.path()).unwrap();
+        spooler.store(b"one", false).unwrap();
+        let away = directory.path().with_extension("away");
+        fs::rename(directory.path(), &away).unwrap();
+        assert!(spooler.scan().is_err());
+        fs::rename(&away, directory.path()).unwrap();
+        assert_eq!(spooler.take_oldest().unwrap().content, b"one");
     }
 
     #[test]

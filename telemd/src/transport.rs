@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use record::config::{Key, Settings};
@@ -15,7 +15,8 @@ use ureq::http::{HeaderName, HeaderValue, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::courier::{Failure, Transport};
-use crate::{log, record_config};
+use crate::log;
+use crate::record_config::{self, RecordConfigError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,18 +27,25 @@ const RECORD_ID: HeaderName = HeaderName::from_static("x-telemetry-record-id");
 
 /// Posts records to the server of the settings.
 pub(crate) struct HttpTransport {
+    settings: Settings,
     server: String,
     tid: Option<(HeaderName, HeaderValue)>,
-    agent: Result<Agent, String>,
+    /// Made when the certificates can be read.
+    agent: OnceLock<Agent>,
 }
 
 impl HttpTransport {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        let agent = roots(settings).map(agent);
-        if let Err(error) = &agent {
-            log::error(format_args!("{error}; nothing is delivered"));
+    pub(crate) fn new(settings: Settings) -> Self {
+        let tid = tid_header(settings.text(Key::TidHeader));
+        Self { server: settings.shown(Key::Server), tid, settings, agent: OnceLock::new() }
+    }
+
+    fn agent(&self) -> Result<&Agent, String> {
+        if self.agent.get().is_none() {
+            let made = agent(roots(&self.settings)?);
+            let _ = self.agent.set(made);
         }
-        Self { server: settings.shown(Key::Server), tid: tid_header(settings.text(Key::TidHeader)), agent }
+        self.agent.get().ok_or_else(|| "no agent".into())
     }
 }
 
@@ -85,11 +93,20 @@ fn roots(settings: &Settings) -> Result<RootCerts, String> {
     Ok(RootCerts::Specific(Arc::new(roots)))
 }
 
+/// A line without colon means that none is sent.
 fn tid_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-    let mut parts = line.splitn(2, |&byte| byte == b':');
-    let name = HeaderName::from_bytes(parts.next()?.trim_ascii()).ok()?;
-    let value = HeaderValue::from_bytes(parts.next()?.trim_ascii()).ok()?;
-    Some((name, value))
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let (name, value) = line.split_at_checked(colon)?;
+    let name = HeaderName::from_bytes(name.trim_ascii());
+    let value = HeaderValue::from_bytes(value.strip_prefix(b":")?.trim_ascii());
+    match (name, value) {
+        (Ok(name), Ok(value)) => Some((name, value)),
+        _ => {
+            let line = String::from_utf8_lossy(line);
+            log::error(format_args!("tidheader {line:?} is no header line; requests go without it"));
+            None
+        }
+    }
 }
 
 impl Transport for HttpTransport {
@@ -97,15 +114,17 @@ impl Transport for HttpTransport {
         let Some(path) = record.config else { return self.post_to_server(record, record_id) };
         // Server, certificates and TID are those of the file, or nothing is
         // sent: the sender asked for these settings and no others.
-        let settings = record_config::load(Path::new(OsStr::from_bytes(path)))
-            .map_err(|error| Failure::Hopeless(format!("configuration file {error}")))?;
-        Self::new(&settings).post_to_server(record, record_id)
+        let settings = record_config::load(Path::new(OsStr::from_bytes(path))).map_err(|error| match error {
+            RecordConfigError::Unreadable { .. } => Failure::Retry(format!("configuration file {error}")),
+            _ => Failure::Hopeless(format!("configuration file {error}")),
+        })?;
+        Self::new(settings).post_to_server(record, record_id)
     }
 }
 
 impl HttpTransport {
     fn post_to_server(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, Failure> {
-        let agent = self.agent.as_ref().map_err(|error| Failure::Retry(error.clone()))?;
+        let agent = self.agent().map_err(Failure::Retry)?;
         let request = self.request(record, record_id).map_err(Failure::Retry)?;
         let failed = |error| Failure::Retry(format!("server {}: {error}", self.server));
         let mut response = agent.run(request).map_err(failed)?;

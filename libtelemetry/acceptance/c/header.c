@@ -1,4 +1,4 @@
-/* Compiled by every C standard; includes the header twice, and first. */
+/* Compiled as C and as C++, by every standard; includes the header twice. */
 #include <telemetry.h>
 #include <telemetry.h>
 

@@ -3,9 +3,10 @@
 
 pub mod peer;
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+
+use tempfile::TempDir;
 
 /// The C interface as bindgen reads it from the committed header.
 #[allow(missing_docs, non_camel_case_types, unreachable_pub, clippy::all)]
@@ -36,8 +37,30 @@ pub fn stdout_of(command: &mut Command) -> String {
     String::from_utf8_lossy(&succeed(command).stdout).into_owned()
 }
 
+/// A program of `c/`, compiled against the installation.
+pub struct Program {
+    /// Where it is, until this value is dropped.
+    pub path: PathBuf,
+    _directory: TempDir,
+}
+
+impl Program {
+    /// Compiles it.
+    pub fn compile(source: &str) -> Self {
+        Self::compile_with(source, &[])
+    }
+
+    /// Compiles it with these options.
+    pub fn compile_with(source: &str, options: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let path = directory.path().join("program");
+        compile(&sandbox::installation(), source, &path, options);
+        Self { path, _directory: directory }
+    }
+}
+
 /// Compiles a program of `c/` against the installation at `prefix`.
-pub fn compile<A: AsRef<OsStr>>(prefix: &Path, source: &str, program: &Path, options: &[A]) {
+fn compile(prefix: &Path, source: &str, program: &Path, options: &[&str]) {
     let mut command = c_compiler(source, program);
     command.arg("-I").arg(prefix.join("include")).args(options);
     command.arg("-L").arg(prefix.join("lib")).arg("-ltelemetry");

@@ -1,23 +1,13 @@
 //! The interface's contract, checked by a C program: plain, under valgrind,
 //! and with AddressSanitizer on the C side.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use libtelemetry_acceptance::{compile, stdout_of};
+use libtelemetry_acceptance::{Program, stdout_of};
 use sandbox::{Sandbox, installation};
-use tempfile::TempDir;
-
-struct Program {
-    path: PathBuf,
-    _directory: TempDir,
-}
 
 fn program(options: &[&str]) -> Program {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("conformance");
-    compile(&installation(), "conformance.c", &path, options);
-    Program { path, _directory: directory }
+    Program::compile_with("conformance.c", options)
 }
 
 fn assert_all_pass(command: &mut Command) {

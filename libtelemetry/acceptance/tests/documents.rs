@@ -17,17 +17,18 @@ fn generated_files_are_up_to_date() {
     }
 }
 
-fn header_compiles(compiler: &str, standard: &str, file: &str) {
+fn header_compiles(compiler: &str, standard: &str, language: &str) {
     let mut command = Command::new(compiler);
     command.args([standard, "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only", "-I"]);
-    succeed(command.arg(installation().join("include")).arg(c_programs().join(file)));
+    command.arg(installation().join("include")).args(["-x", language]);
+    succeed(command.arg(c_programs().join("header.c")));
 }
 
 #[test]
 fn the_header_is_clean_from_c89_to_c23() {
     for compiler in ["gcc", "clang"] {
         for standard in ["c89", "c90", "gnu89", "c99", "c11", "c17", "c2x"] {
-            header_compiles(compiler, &format!("-std={standard}"), "header.c");
+            header_compiles(compiler, &format!("-std={standard}"), "c");
         }
     }
 }
@@ -36,7 +37,7 @@ fn the_header_is_clean_from_c89_to_c23() {
 fn a24_the_header_is_clean_from_cxx98_to_cxx23() {
     for compiler in ["g++", "clang++"] {
         for standard in ["c++98", "c++03", "c++11", "c++14", "c++17", "c++20", "c++2b"] {
-            header_compiles(compiler, &format!("-std={standard}"), "header.cc");
+            header_compiles(compiler, &format!("-std={standard}"), "c++");
         }
     }
 }
@@ -47,8 +48,13 @@ fn a24_a_cxx_program_links_without_wrapping_the_header() {
     for compiler in ["g++", "clang++"] {
         let program = directory.path().join(compiler);
         let mut command = Command::new(compiler);
-        command.arg("-I").arg(installation().join("include")).arg(c_programs().join("header.cc"));
-        command.arg("-L").arg(installation().join("lib")).args(["-ltelemetry", "-o"]).arg(&program);
+        command.arg("-I").arg(installation().join("include")).args(["-x", "c++"]);
+        command
+            .arg(c_programs().join("header.c"))
+            .args(["-x", "none", "-L"])
+            .arg(installation().join("lib"))
+            .args(["-ltelemetry", "-o"])
+            .arg(&program);
         succeed(&mut command);
         succeed(Command::new(&program).env("LD_LIBRARY_PATH", installation().join("lib")));
     }

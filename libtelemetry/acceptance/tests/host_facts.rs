@@ -3,25 +3,15 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use libtelemetry_acceptance::{compile, stdout_of, succeed};
-use sandbox::{Sandbox, installation};
-use tempfile::TempDir;
-
-struct Program {
-    path: PathBuf,
-    _directory: TempDir,
-}
+use libtelemetry_acceptance::{Program, stdout_of, succeed};
+use sandbox::Sandbox;
 
 fn program() -> Program {
-    let directory = TempDir::new().unwrap();
-    let path = directory.path().join("headers");
-    compile::<&str>(&installation(), "headers.c", &path, &[]);
-    Program { path, _directory: directory }
+    Program::compile("headers.c")
 }
 
 fn headers(command: &mut Command) -> HashMap<String, String> {
@@ -58,7 +48,7 @@ fn facts_come_from_their_files() {
     ];
     let sandbox = host(&dmi, "processor\t: 0\nmodel name\t: Demo CPU\n");
     sandbox.write("/etc/os-release", "ID=exampleos\nVARIANT_ID=server\nVERSION_ID=\"42\"\n");
-    let headers = headers(&mut sandbox.command(program().path));
+    let headers = headers(&mut sandbox.command(&program().path));
     assert_eq!(headers["host_type"], "ACME Inc.|Box|1.0");
     assert_eq!(headers["board_name"], "B1|ACME");
     assert_eq!(headers["bios_version"], "F1");
@@ -72,7 +62,7 @@ fn facts_come_from_their_files() {
 
 #[test]
 fn a_machine_without_dmi_says_which_files_are_missing() {
-    let headers = headers(&mut host(&[], "").command(program().path));
+    let headers = headers(&mut host(&[], "").command(&program().path));
     assert_eq!(headers["host_type"], "no_sv_file|no_pn_file|no_pvr_file");
     assert_eq!(headers["board_name"], "no_bn_file|no_bv_file");
     assert_eq!(headers["bios_version"], "no_bv_file");
@@ -84,7 +74,7 @@ fn a15_os_release_may_be_a_link_and_its_values_quoted() {
     sandbox.write("/etc/real-os-release", "ID=\"clear linux\"\nVERSION_ID=\"22.04 LTS\"\n");
     fs::remove_file(sandbox.path("/etc/os-release")).unwrap();
     std::os::unix::fs::symlink("real-os-release", sandbox.path("/etc/os-release")).unwrap();
-    let headers = headers(&mut sandbox.command(program().path));
+    let headers = headers(&mut sandbox.command(&program().path));
     assert_eq!((headers["system_name"].as_str(), headers["build"].as_str()), ("clear linux", "22.04 LTS"));
 }
 
@@ -92,7 +82,7 @@ fn a15_os_release_may_be_a_link_and_its_values_quoted() {
 fn a15_without_values_there_are_fallbacks_and_never_an_empty_value() {
     let sandbox = Sandbox::new();
     sandbox.write("/etc/os-release", "");
-    let headers = headers(&mut sandbox.command(program().path));
+    let headers = headers(&mut sandbox.command(&program().path));
     assert_eq!((headers["system_name"].as_str(), headers["build"].as_str()), ("unknown", "0"));
     assert!(headers.values().all(|value| !value.is_empty()));
 }
@@ -101,7 +91,7 @@ fn a15_without_values_there_are_fallbacks_and_never_an_empty_value() {
 fn a16_dmi_files_that_are_empty_or_damaged_are_blank() {
     let dmi =
         [("sys_vendor", ""), ("product_name", "\t\t\n"), ("product_version", "\0\0\n"), ("bios_version", "no newline")];
-    let headers = headers(&mut host(&dmi, "").command(program().path));
+    let headers = headers(&mut host(&dmi, "").command(&program().path));
     assert_eq!(headers["host_type"], "blank|blank|blank");
     assert_eq!(headers["bios_version"], "no newline");
 }
@@ -112,7 +102,7 @@ fn a16_the_longest_values_fit() {
     let files = ["sys_vendor", "product_name", "product_version", "board_name", "board_vendor", "bios_version"];
     let sandbox = host(&files.map(|file| (file, long.as_str())), &format!("model name\t: {long}\n"));
     sandbox.write("/etc/os-release", format!("ID={long}\nVARIANT_ID={long}\nVERSION_ID={long}\n"));
-    let headers = headers(&mut sandbox.command(program().path));
+    let headers = headers(&mut sandbox.command(&program().path));
     let len = |name: &str| headers[name].len();
     assert_eq!((len("host_type"), len("board_name"), len("bios_version")), (233, 155, 77));
     assert_eq!((len("cpu_model"), len("system_name"), len("build")), (65, 79, 39));
@@ -124,7 +114,7 @@ fn a17_an_unreadable_cpuinfo_makes_the_model_blank() {
     // Opening a socket fails with ENXIO for every user.
     let _socket = std::os::unix::net::UnixListener::bind(sandbox.path("/socket")).unwrap();
     sandbox.mount("/socket", "/proc/cpuinfo");
-    let headers = headers(&mut sandbox.command(program().path));
+    let headers = headers(&mut sandbox.command(&program().path));
     assert_eq!(headers["cpu_model"], "blank");
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use libtelemetry_acceptance::{c_programs, compile, peer, stdout_of, succeed};
+use libtelemetry_acceptance::{Program, c_programs, peer, stdout_of, succeed};
 use sandbox::{Sandbox, installation, project};
 use tempfile::TempDir;
 
@@ -17,20 +17,13 @@ fn machine() -> Sandbox {
     sandbox.opt_in();
     sandbox.write("/etc/os-release", "ID=testos\nVERSION_ID=1\n");
     sandbox.write("/etc/chosen.conf", "");
-    drop(peer::listen_and_acknowledge(&sandbox));
+    peer::listen_and_acknowledge(&sandbox);
     sandbox
 }
 
-fn compiled(directory: &TempDir, source: &str) -> PathBuf {
-    let program = directory.path().join("program");
-    compile::<&str>(&installation(), source, &program, &[]);
-    program
-}
-
 fn run(name: &str) {
-    let directory = TempDir::new().unwrap();
-    let program = compiled(&directory, "robustness.c");
-    let output = stdout_of(machine().command(program).arg(name));
+    let program = Program::compile("robustness.c");
+    let output = stdout_of(machine().command(&program.path).arg(name));
     assert!(output.ends_with(" 0 failed\n"), "{output}");
 }
 
@@ -66,12 +59,11 @@ fn children_of_fork_never_wait_for_a_thread_of_their_parent() {
 
 #[test]
 fn a13_every_descriptor_is_close_on_exec() {
-    let directory = TempDir::new().unwrap();
-    let program = compiled(&directory, "robustness.c");
+    let program = Program::compile("robustness.c");
     let sandbox = machine();
     let mut command = sandbox.command("strace");
     command.args(["-qq", "-e", "trace=open,openat,openat2,creat,socket,dup,dup2,pipe,accept"]);
-    let trace = String::from_utf8(succeed(command.arg(&program).arg("a_whole_record")).stderr).unwrap();
+    let trace = String::from_utf8(succeed(command.arg(&program.path).arg("a_whole_record")).stderr).unwrap();
     assert!(trace.contains("os-release") && trace.contains("socket("), "{trace}");
     for call in trace.lines() {
         assert!(call.contains("_CLOEXEC"), "{call}");
@@ -80,8 +72,8 @@ fn a13_every_descriptor_is_close_on_exec() {
 
 #[test]
 fn every_single_allocation_may_fail() {
-    let directory = TempDir::new().unwrap();
-    let output = stdout_of(&mut machine().command(compiled(&directory, "malloc_sweep.c")));
+    let program = Program::compile("malloc_sweep.c");
+    let output = stdout_of(&mut machine().command(&program.path));
     assert!(output.ends_with(" 0 failed\n"), "{output}");
     println!("{output}");
 }
@@ -114,8 +106,7 @@ fn sixteen_threads(program: &Path) {
 
 #[test]
 fn a22_sixteen_threads_share_the_library() {
-    let directory = TempDir::new().unwrap();
-    sixteen_threads(&compiled(&directory, "threads.c"));
+    sixteen_threads(&Program::compile("threads.c").path);
 }
 
 /// The library with the instrumentation of ThreadSanitizer, whose run-time

@@ -3,24 +3,22 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use libtelemetry_acceptance::peer::{self, acknowledge, read_frame};
-use libtelemetry_acceptance::{compile, compile_preloaded, stdout_of};
+use libtelemetry_acceptance::{Program, compile_preloaded, stdout_of};
 use record::frame::Frame;
 use record::header::Header;
-use sandbox::{Sandbox, installation, wait_until};
+use sandbox::{Sandbox, wait_until};
 use tempfile::TempDir;
 
 /// An opted-in machine, and the program that sends.
 struct Machine {
     sandbox: Sandbox,
-    program: PathBuf,
-    _directory: TempDir,
+    program: Program,
 }
 
 /// What a send came to.
@@ -33,16 +31,13 @@ struct Sent {
 
 impl Machine {
     fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        let program = directory.path().join("send");
-        compile::<&str>(&installation(), "send.c", &program, &[]);
         let sandbox = Sandbox::new();
         sandbox.opt_in();
-        Self { sandbox, program, _directory: directory }
+        Self { sandbox, program: Program::compile("send.c") }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.sandbox.command(&self.program);
+        let mut command = self.sandbox.command(&self.program.path);
         command.args(arguments);
         command
     }
@@ -289,16 +284,14 @@ fn a11_a_peer_that_does_not_read_is_waited_for_without_burning_the_processor() {
 #[test]
 fn a12_a_file_chosen_after_a_send_counts_for_the_socket_too() {
     let machine = Machine::new();
-    let directory = TempDir::new().unwrap();
-    let program = directory.path().join("choose_later");
-    compile::<&str>(&installation(), "choose_later.c", &program, &[]);
+    let program = Program::compile("choose_later.c");
     machine.sandbox.write("/etc/other.conf", "[settings]\nsocket_path=/run/other\n");
     let (first, first_frames) = acknowledging();
     machine.peer(first);
     let other = machine.listen("/run/other");
     let (second, second_frames) = acknowledging();
     thread::spawn(move || second(other.accept().unwrap().0));
-    stdout_of(machine.sandbox.command(&program).arg("/etc/other.conf"));
+    stdout_of(machine.sandbox.command(&program.path).arg("/etc/other.conf"));
     assert_eq!(Frame::decode(&first_frames.recv().unwrap()).unwrap().config, None);
     let frame = second_frames.recv().unwrap();
     assert_eq!(Frame::decode(&frame).unwrap().config, Some(b"/etc/other.conf".as_slice()));
@@ -350,7 +343,7 @@ fn without_consent_the_library_looks_at_nothing_but_the_opt_in_file() {
     let machine = Machine::new();
     machine.sandbox.opt_out();
     let mut command = machine.sandbox.command("strace");
-    command.args(["-qq", "-e", "trace=network,%file"]).arg(&machine.program);
+    command.args(["-qq", "-e", "trace=network,%file"]).arg(&machine.program.path);
     let output = command.output().unwrap();
     let trace = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(trace.contains("opt-in"), "{trace}");

@@ -56,9 +56,9 @@ unsafe impl GlobalAlloc for CHeap {
 #[global_allocator]
 static ALLOCATOR: CHeap = CHeap;
 
-/// No path leads here in a release build. `ci/check-no-panic` proves it: with
-/// `panic_proof` this calls a function that does not exist, and the link
-/// fails if a single path is left.
+/// No path leads here in a release build. A test proves it: with `panic_proof`
+/// this calls a function that does not exist, and the link fails if a single
+/// path is left.
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     #[cfg(panic_proof)]

@@ -15,7 +15,6 @@ use record::decimal::Decimal;
 use record::header::{self, Header, line_len};
 use record::{classification, event_id, payload, severity};
 
-use crate::capi::telem_ref;
 use crate::host_lines::{self, HostLines};
 use crate::sys::{self, Errno, Heap};
 
@@ -31,14 +30,14 @@ pub struct telem_record {
 }
 
 /// Makes a record without payload.
-pub(crate) fn create(severity: u32, class: &[u8], payload_version: u32) -> Result<*mut telem_ref, Errno> {
+pub(crate) fn create(severity: u32, class: &[u8], payload_version: u32) -> Result<*mut telem_record, Errno> {
     if !classification::is_valid(class) {
         return Err(Errno(libc::EINVAL));
     }
     let host = HostLines::current()?;
     // The contract has -1 for this one failure.
     let random = sys::random().map_err(|_| Errno(libc::EPERM))?;
-    let record = lay_out(
+    lay_out(
         &host,
         &[
             (Header::RecordFormatVersion, header::RECORD_FORMAT_VERSION.as_bytes()),
@@ -49,19 +48,7 @@ pub(crate) fn create(severity: u32, class: &[u8], payload_version: u32) -> Resul
             (Header::PayloadFormatVersion, Decimal::new(payload_version.into()).as_bytes()),
             (Header::EventId, &event_id::from_random(random)),
         ],
-    )?;
-    let handle = Heap::zeroed(size_of::<telem_ref>());
-    let handle: *mut telem_ref = match handle {
-        Ok(handle) => handle.into_raw(),
-        Err(errno) => {
-            // SAFETY: the record was made above and is known to nobody.
-            unsafe { sys::free(record) };
-            return Err(errno);
-        }
-    };
-    // SAFETY: the block is as large as a handle and aligned for it.
-    unsafe { (*handle).record = record };
-    Ok(handle)
+    )
 }
 
 const OWN_HEADERS: usize = Header::COUNT - host_lines::HEADERS.len();
@@ -160,20 +147,18 @@ impl telem_record {
     }
 }
 
-/// Frees a handle and what it holds.
+/// Frees a record and its payload; NULL is allowed.
 ///
 /// # Safety
 ///
-/// `handle` must come from [`create`], or from malloc(3) with a NULL record,
-/// and must not be used any more.
-pub(crate) unsafe fn destroy(handle: *mut telem_ref) {
+/// `record` must be NULL or come from [`create`], and must not be used any
+/// more.
+pub(crate) unsafe fn destroy(record: *mut telem_record) {
     // SAFETY: the caller's promise; free(3) takes NULL.
     unsafe {
-        let record = (*handle).record;
-        if !record.is_null() {
-            sys::free((*record).payload);
+        if let Some(fields) = record.as_ref() {
+            sys::free(fields.payload);
         }
         sys::free(record);
-        sys::free(handle);
     }
 }
