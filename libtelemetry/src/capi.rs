@@ -98,7 +98,8 @@ pub unsafe extern "C" fn tm_set_config_file(c_file: *const c_char) -> c_int {
         return status(Err(Errno(libc::EINVAL)));
     }
     // SAFETY: the caller's promise.
-    status(settings::choose_file(unsafe { CStr::from_ptr(c_file) }))
+    let c_file = unsafe { CStr::from_ptr(c_file) };
+    sys::not_cancelled(|| status(settings::choose_file(c_file)))
 }
 
 /// Create a record.
@@ -138,19 +139,18 @@ pub unsafe extern "C" fn tm_create_record(
     classification: *mut c_char,
     payload_version: u32,
 ) -> c_int {
+    if t_ref.is_null() {
+        return status(Err(Errno(libc::EINVAL)));
+    }
     // One byte more than is allowed tells that there are too many.
     // SAFETY: the caller's promise.
-    let class = unsafe { text_of(classification, classification::MAX + 1) };
-    // SAFETY: the caller's promise.
-    let Some(target) = (unsafe { t_ref.as_mut() }) else {
-        return status(Err(Errno(libc::EINVAL)));
-    };
-    let created = match class {
-        Some(class) => layout::create(severity, class, payload_version).and_then(new_handle),
-        None => Err(Errno(libc::EINVAL)),
-    };
-    *target = created.unwrap_or(ptr::null_mut());
-    status(created.map(|_| ()))
+    let class = unsafe { text_of(classification, classification::MAX + 1) }.unwrap_or_default();
+    sys::not_cancelled(|| {
+        let created = layout::create(severity, class, payload_version).and_then(new_handle);
+        // SAFETY: the caller's promise. What is there may not be initialized.
+        unsafe { t_ref.write(created.unwrap_or(ptr::null_mut())) };
+        status(created.map(|_| ()))
+    })
 }
 
 /// Set the payload of a record.
@@ -257,7 +257,7 @@ pub unsafe extern "C" fn tm_send_record(t_ref: *mut telem_ref) -> c_int {
     if !opt_in::is_opted_in() {
         return status(Err(Errno(libc::ECONNREFUSED)));
     }
-    status(client::send(&record.header_lines(), record.payload()))
+    sys::not_cancelled(|| status(client::send(&record.header_lines(), record.payload())))
 }
 
 /// Free a record, its headers and its payload.

@@ -18,7 +18,7 @@ const ACKNOWLEDGE_MILLISECONDS: u16 = 5000;
 /// Hands a record to the daemon and waits until it is in the spool.
 pub(crate) fn send(header_lines: &[&[u8]], payload: &[u8]) -> Result<(), Errno> {
     let socket = Socket::new().map_err(|errno| failure(c"socket", errno))?;
-    let chosen = ChosenFile::current();
+    let chosen = ChosenFile::current()?;
     let socket_path = settings::socket_path(chosen.path())?;
     socket
         .connect(socket_path.as_bytes(), CONNECT_MILLISECONDS)

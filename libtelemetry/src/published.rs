@@ -43,8 +43,13 @@ impl<const WORDS: usize> Published<WORDS> {
         if version & 1 == 0 { even } else { odd }
     }
 
+    /// Whether there is a value.
+    pub(crate) fn is_published(&self) -> bool {
+        self.version.load(Ordering::Relaxed) != 0
+    }
+
     /// Copies the value to the start of `target`; false if there is none yet.
-    pub(crate) fn read(&self, target: &mut [usize; WORDS]) -> bool {
+    pub(crate) fn read(&self, target: &mut [usize]) -> bool {
         loop {
             let version = self.version.load(Ordering::Acquire);
             if version == 0 {

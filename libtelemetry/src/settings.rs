@@ -12,7 +12,7 @@ use record::paths;
 use record::text::Text;
 
 use crate::debug_log::failure;
-use crate::published::{Published, bytes_of, bytes_of_mut};
+use crate::published::Published;
 use crate::sys::{self, Errno, Heap};
 
 /// The longest path that Linux opens, its NUL included.
@@ -24,17 +24,23 @@ const _: () = assert!(SOCKET_PATH_MAX <= Text::CAPACITY);
 static CHOSEN: Published<PATH_WORDS> = Published::new();
 
 /// The file that the program chose, copied out of the process-wide place.
-pub(crate) struct ChosenFile([usize; PATH_WORDS]);
+///
+/// On the heap: a send can wait for seconds, and a signal handler needs room on
+/// a small stack.
+pub(crate) struct ChosenFile(Option<Heap>);
 
 impl ChosenFile {
-    pub(crate) fn current() -> Self {
-        let mut words = [0; PATH_WORDS];
-        CHOSEN.read(&mut words);
-        Self(words)
+    pub(crate) fn current() -> Result<Self, Errno> {
+        if !CHOSEN.is_published() {
+            return Ok(Self(None));
+        }
+        let mut path = Heap::zeroed(PATH_MAX)?;
+        CHOSEN.read(path.words_mut());
+        Ok(Self(Some(path)))
     }
 
     pub(crate) fn path(&self) -> Option<&CStr> {
-        sys::c_string(bytes_of(&self.0)).filter(|path| !path.is_empty())
+        self.0.as_ref().and_then(|path| sys::c_string(path.bytes()))
     }
 }
 
@@ -46,11 +52,11 @@ pub(crate) fn choose_file(path: &CStr) -> Result<(), Errno> {
     if sys::status(path)?.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(Errno(libc::EINVAL));
     }
-    let mut words = [0; PATH_WORDS];
-    let mut cursor = Cursor::new(bytes_of_mut(&mut words));
+    let mut copy = Heap::zeroed(PATH_MAX)?;
+    let mut cursor = Cursor::new(copy.bytes_mut());
     cursor.put(path.to_bytes_with_nul());
     cursor.finish().map_err(|Full| Errno(libc::ENAMETOOLONG))?;
-    CHOSEN.write(&words);
+    CHOSEN.write(copy.words_mut());
     Ok(())
 }
 

@@ -94,6 +94,13 @@ impl Heap {
         unsafe { slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 
+    /// The block as words, as far as they fit in.
+    pub(crate) fn words_mut(&mut self) -> &mut [usize] {
+        // SAFETY: the block is initialized, owned, and aligned for every C
+        // type; any bytes make a word.
+        unsafe { slice::from_raw_parts_mut(self.start.as_ptr().cast(), self.len / size_of::<usize>()) }
+    }
+
     /// Gives the block up; it must be freed by [`free`].
     pub(crate) fn into_raw<T>(self) -> *mut T {
         let start = self.start.as_ptr();
@@ -118,6 +125,26 @@ impl Drop for Heap {
 pub(crate) unsafe fn free<T>(block: *mut T) {
     // SAFETY: the caller's promise is that of free(3).
     unsafe { libc::free(block.cast()) }
+}
+
+/// Does `work` in a thread that pthread_cancel(3) cannot end meanwhile, which
+/// would leave what is open and allocated behind. No wait here is long.
+pub(crate) fn not_cancelled(work: impl FnOnce() -> c_int) -> c_int {
+    let mut before = PTHREAD_CANCEL_ENABLE;
+    // SAFETY: `before` is writable.
+    unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &mut before) };
+    let result = work();
+    // SAFETY: the old state may be NULL.
+    unsafe { pthread_setcancelstate(before, ptr::null_mut()) };
+    result
+}
+
+// Not in every release of the libc crate. The numbers are those of glibc and
+// of musl.
+const PTHREAD_CANCEL_ENABLE: c_int = 0;
+const PTHREAD_CANCEL_DISABLE: c_int = 1;
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, old_state: *mut c_int) -> c_int;
 }
 
 /// A descriptor, closed at the end of its life.

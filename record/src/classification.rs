@@ -13,15 +13,21 @@ pub const PART_MAX: usize = 40;
 /// without control characters, which would forge header lines and journal
 /// fields.
 pub fn is_valid(classification: &[u8]) -> bool {
-    if classification.len() > MAX || classification.iter().any(u8::is_ascii_control) {
-        return false;
+    let mut slashes = 0;
+    let mut part_len = 0;
+    for &byte in classification {
+        if byte == b'/' {
+            slashes += 1;
+            part_len = 0;
+        } else {
+            part_len += 1;
+        }
+        let max = if slashes == 0 { FIRST_PART_MAX } else { PART_MAX };
+        if part_len > max || slashes > 2 || byte.is_ascii_control() {
+            return false;
+        }
     }
-    let mut parts = classification.split(|&byte| byte == b'/').map(<[u8]>::len);
-    let fits = |part: Option<usize>, max| part.is_some_and(|len| len <= max);
-    fits(parts.next(), FIRST_PART_MAX)
-        && fits(parts.next(), PART_MAX)
-        && fits(parts.next(), PART_MAX)
-        && parts.next().is_none()
+    slashes == 2 && classification.len() <= MAX
 }
 
 #[cfg(test)]

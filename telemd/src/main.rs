@@ -10,6 +10,10 @@
 
 mod courier;
 mod intake;
+#[allow(dead_code)]
+mod journal;
+#[allow(dead_code)]
+mod limits;
 mod log;
 mod machine_id;
 mod opt_in;

@@ -570,7 +570,8 @@ static void a10_a_malformed_configuration_is_an_error_and_no_more(void)
 	CHECK_INT(config_and_send("[settings]\nrate_limit_enabled=perhaps\n"), -EINVAL);
 	CHECK_INT(config_and_send("[settings]\nrecord_expiry=99999999999999999999\n"), -EINVAL);
 	CHECK_INT(config_and_send("[settings]\nrecord_expiry=ten\n"), -EINVAL);
-	CHECK_INT(config_and_send("[settings]\nsocket_path=\n"), -ECONNREFUSED);
+	CHECK_INT(config_and_send("[settings]\nsocket_path=\n"), -EINVAL);
+	CHECK_INT(config_and_send("[settings]\nsocket_path=run/x\n"), -EINVAL);
 	CHECK_INT(config_and_send(""), -ENOENT);
 	CHECK_INT(config_and_send("[settings]\r\nsocket_path=/run/x\r\nunknown=1\r\n"), -ENOENT);
 	CHECK_INT(mkdir(CONFIG, 0755), 0);

@@ -143,6 +143,59 @@ static void interrupted_calls(void)
 	CHECK(interruptions >= 50);
 }
 
+static void *in_a_thread_with_signals(void *unused)
+{
+	struct sigaction action = { .sa_handler = interrupt };
+
+	sigaction(SIGUSR1, &action, NULL);
+	a_whole_record();
+	return unused;
+}
+
+/* The smallest stack of all, and a signal handler that needs room on it while
+   the library waits. */
+static void smallest_stack(void)
+{
+	static char stack[16 * 1024] __attribute__((aligned(16)));
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	CHECK_INT(tm_set_config_file("/etc/chosen.conf"), 0);
+	pthread_attr_init(&attributes);
+	CHECK_INT(pthread_attr_setstack(&attributes, stack, sizeof stack), 0);
+	CHECK_INT(pthread_create(&thread, &attributes, in_a_thread_with_signals, NULL), 0);
+	usleep(200 * 1000);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+	CHECK_INT(interruptions, 1);
+}
+
+static int open_descriptors(void)
+{
+	int fd, count = 0;
+
+	for (fd = 0; fd < 256; fd++) {
+		count += fcntl(fd, F_GETFD) != -1;
+	}
+	return count;
+}
+
+static void cancelled_threads(void)
+{
+	int before = open_descriptors();
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, in_a_thread, NULL);
+		usleep(20 * 1000);
+		pthread_cancel(thread);
+		pthread_join(thread, NULL);
+	}
+	CHECK_INT(open_descriptors(), before);
+}
+
 static volatile int stop;
 
 static void *create_without_end(void *unused)
@@ -218,6 +271,8 @@ static const struct {
 	{ "no_descriptors", no_descriptors },
 	{ "closed_streams", closed_streams },
 	{ "small_stack", small_stack },
+	{ "smallest_stack", smallest_stack },
+	{ "cancelled_threads", cancelled_threads },
 	{ "masked_signals", masked_signals },
 	{ "interrupted_calls", interrupted_calls },
 	{ "children_of_fork", children_of_fork },

@@ -22,7 +22,7 @@ const SYMBOLS: [&str; 7] = [
 const VERSIONS: [&str; 5] = ["TM_1_0_0", "TM_2_0_0", "TM_3_0_0", "TM_4_0_0", "TM_4_1_0"];
 /// All that the library may call. Nothing of this ends the process (abort,
 /// exit, raise), unwinds, prints to a standard stream, or asks the locale.
-const IMPORTS: [&str; 29] = [
+const IMPORTS: [&str; 30] = [
     "__cxa_finalize",
     "__errno_location",
     "bcmp",
@@ -40,6 +40,7 @@ const IMPORTS: [&str; 29] = [
     "nanosleep",
     "open",
     "poll",
+    "pthread_setcancelstate",
     "read",
     "realloc",
     "recv",

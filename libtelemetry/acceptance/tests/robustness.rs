@@ -1,5 +1,6 @@
 //! The library in hosts that are short of something, or do much at once.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -21,10 +22,27 @@ fn machine() -> Sandbox {
     sandbox
 }
 
-fn run(name: &str) {
+fn run_on(sandbox: &Sandbox, name: &str) {
     let program = Program::compile("robustness.c");
-    let output = stdout_of(machine().command(&program.path).arg(name));
+    let output = stdout_of(sandbox.command(&program.path).arg(name));
     assert!(output.ends_with(" 0 failed\n"), "{output}");
+}
+
+fn run(name: &str) {
+    run_on(&machine(), name);
+}
+
+/// A machine on which every send waits half a second for its acknowledgement.
+fn slow_machine() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.opt_in();
+    sandbox.write("/etc/chosen.conf", "");
+    peer::listen(&sandbox, "/run/telem-0", |mut connection| {
+        let frame = peer::read_frame(&mut connection);
+        thread::sleep(Duration::from_millis(500));
+        let _ = frame.and_then(|_| connection.write_all(b"TMA1\0\0\0\0"));
+    });
+    sandbox
 }
 
 #[test]
@@ -40,6 +58,16 @@ fn closed_standard_streams_do_no_harm_and_suffer_none() {
 #[test]
 fn a_stack_of_64_kib_is_enough() {
     run("small_stack");
+}
+
+#[test]
+fn a_signal_handler_has_room_on_the_smallest_stack_while_the_library_waits() {
+    run_on(&slow_machine(), "smallest_stack");
+}
+
+#[test]
+fn a_cancelled_thread_leaves_nothing_open() {
+    run_on(&slow_machine(), "cancelled_threads");
 }
 
 #[test]

@@ -37,19 +37,21 @@ impl Range {
 pub enum Kind {
     /// Any bytes.
     Text,
+    /// An absolute path.
+    Path,
     /// One of a few words, in any letter case; another word gives the default,
     /// with a warning.
     Choice(&'static [&'static str]),
     /// `true`, `false` in any letter case, `1` or `0`.
     Boolean,
     /// A decimal number of 64 bits.
-    Integer(Range),
+    Integer(&'static Range),
 }
 
 /// The value of a key that is not assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Default {
-    /// Of [`Kind::Text`] and [`Kind::Choice`].
+    /// Of [`Kind::Text`], [`Kind::Path`] and [`Kind::Choice`].
     Text(&'static str),
     /// Of [`Kind::Boolean`].
     Boolean(bool),
@@ -95,36 +97,36 @@ macro_rules! keys {
 }
 
 /// A burst limit: every negative number means the same, no limit.
-const LIMIT: Range = Range::new(-1, OutOfRange::Clamp, i64::MAX, OutOfRange::Clamp);
+static LIMIT: Range = Range::new(-1, OutOfRange::Clamp, i64::MAX, OutOfRange::Clamp);
 /// A window of the rate limits.
-const WINDOW: Range = Range::new(0, OutOfRange::Default, 59, OutOfRange::Default);
+static WINDOW: Range = Range::new(0, OutOfRange::Default, 59, OutOfRange::Default);
 
 keys! {
     Server "server" { Kind::Text } { Default::Text(env!("TELEMETRY_SERVER")) }
         "Address that records are sent to with POST. http:// or https:// only."
-    SocketPath "socket_path" { Kind::Text } { Default::Text(paths::SOCKET) }
+    SocketPath "socket_path" { Kind::Path } { Default::Text(paths::SOCKET) }
         "Unix socket on which telemd listens and to which the library connects. Used up to its 107th byte. Units of the service manager that listen in the daemon's place must name the same path."
     CaInfo "cainfo" { Kind::Text } { Default::Text("") }
         "PEM file of the certificate authorities that may vouch for the server. Empty: those of the system. A file that is named and missing fails the delivery; nothing is sent on the word of others."
     TidHeader "tidheader" { Kind::Text } { Default::Text("X-Telemetry-TID: 6907c830-eed9-4ce9-81ae-76daf8d88f0f") }
         "Header line that is added to every request. Without a colon none is sent."
-    RecordExpiry "record_expiry" { Kind::Integer(Range::new(0, OutOfRange::Refuse, i64::MAX / 60, OutOfRange::Clamp)) } { Default::Integer(1200, "minutes") }
+    RecordExpiry "record_expiry" { Kind::Integer(&const { Range::new(0, OutOfRange::Refuse, i64::MAX / 60, OutOfRange::Clamp) }) } { Default::Integer(1200, "minutes") }
         "Age at which a record that could not be delivered is deleted."
-    SpoolDir "spool_dir" { Kind::Text } { Default::Text(paths::SPOOL) }
+    SpoolDir "spool_dir" { Kind::Path } { Default::Text(paths::SPOOL) }
         "Directory of the records that wait for delivery. It must exist and be writable for the daemon's user."
-    SpoolMaxSize "spool_max_size" { Kind::Integer(Range::new(-1, OutOfRange::Clamp, i64::MAX / 1024, OutOfRange::Clamp)) } { Default::Integer(5120, "KiB") }
+    SpoolMaxSize "spool_max_size" { Kind::Integer(&const { Range::new(-1, OutOfRange::Clamp, i64::MAX / 1024, OutOfRange::Clamp) }) } { Default::Integer(5120, "KiB") }
         "Disk space that the spool may take. A negative number: no limit."
-    SpoolProcessTime "spool_process_time" { Kind::Integer(Range::new(120, OutOfRange::Clamp, 300, OutOfRange::Clamp)) } { Default::Integer(120, "seconds") }
+    SpoolProcessTime "spool_process_time" { Kind::Integer(&const { Range::new(120, OutOfRange::Clamp, 300, OutOfRange::Clamp) }) } { Default::Integer(120, "seconds") }
         "Longest time between two looks at the spool."
     RateLimitEnabled "rate_limit_enabled" { Kind::Boolean } { Default::Boolean(true) }
         "Whether the two limits below hold."
-    RecordBurstLimit "record_burst_limit" { Kind::Integer(LIMIT) } { Default::Integer(1000, "records") }
+    RecordBurstLimit "record_burst_limit" { Kind::Integer(&LIMIT) } { Default::Integer(1000, "records") }
         "Records that may be sent in one record window. A negative number: no limit."
-    RecordWindowLength "record_window_length" { Kind::Integer(WINDOW) } { Default::Integer(15, "minutes") }
+    RecordWindowLength "record_window_length" { Kind::Integer(&WINDOW) } { Default::Integer(15, "minutes") }
         "Length of the record window."
-    ByteBurstLimit "byte_burst_limit" { Kind::Integer(LIMIT) } { Default::Integer(-1, "bytes") }
+    ByteBurstLimit "byte_burst_limit" { Kind::Integer(&LIMIT) } { Default::Integer(-1, "bytes") }
         "Bytes that may be sent in one byte window. A negative number: no limit."
-    ByteWindowLength "byte_window_length" { Kind::Integer(WINDOW) } { Default::Integer(20, "minutes") }
+    ByteWindowLength "byte_window_length" { Kind::Integer(&WINDOW) } { Default::Integer(20, "minutes") }
         "Length of the byte window."
     RateLimitStrategy "rate_limit_strategy" { Kind::Choice(&["spool", "drop"]) } { Default::Text("spool") }
         "What becomes of a record that is over a limit: it waits in the spool, or it is dropped."

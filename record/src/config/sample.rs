@@ -56,6 +56,7 @@ pub fn manual_entries() -> String {
 fn accepted(key: Key) -> String {
     match key.kind() {
         Kind::Text => String::new(),
+        Kind::Path => String::from("An absolute path."),
         Kind::Choice(words) => format!("One of: {}.", words.join(", ")),
         Kind::Boolean => String::from("true or false."),
         Kind::Integer(range) => format!("{}{}", unit(key), limits(range)),
@@ -69,7 +70,7 @@ fn unit(key: Key) -> String {
     }
 }
 
-fn limits(range: Range) -> String {
+fn limits(range: &Range) -> String {
     match (range.min, range.max) {
         (min @ 1.., max) => format!(" {min} to {max}; a number outside becomes the nearest of these."),
         (0, max) if range.above == OutOfRange::Default => format!(" 0 to {max}; another number gives the default."),

@@ -189,8 +189,8 @@ impl Settings {
         self.values.get(key as usize).map(|(value, _)| value)
     }
 
-    /// The value of a key of [`Kind::Text`] or [`Kind::Choice`]; empty for
-    /// other keys.
+    /// The value of a key that is a text, a path or a word; empty for other
+    /// keys.
     pub fn text(&self, key: Key) -> &[u8] {
         match self.effective(key) {
             Some(Effective::Text(text)) => text,
@@ -198,12 +198,12 @@ impl Settings {
         }
     }
 
-    /// The value of a key of [`Kind::Boolean`]; false for other keys.
+    /// The value of a key that is true or false; false for other keys.
     pub fn boolean(&self, key: Key) -> bool {
         matches!(self.effective(key), Some(Effective::Boolean(true)))
     }
 
-    /// The value of a key of [`Kind::Integer`]; 0 for other keys.
+    /// The value of a key that is a number; 0 for other keys.
     pub fn integer(&self, key: Key) -> i64 {
         match self.effective(key) {
             Some(Effective::Integer(number)) => *number,

@@ -10,25 +10,28 @@ use super::syntax::RawValue;
 pub enum ValueError {
     /// Neither `true` nor `false` nor `1` nor `0`.
     NotBoolean,
+    /// Not an absolute path.
+    NotPath,
     /// Not a decimal number.
     NotInteger,
     /// A number outside of what 64 bits hold.
     TooLarge,
     /// A number outside the range of a key that has no remedy for it.
-    OutOfRange {
-        /// What is accepted.
-        range: Range,
-    },
+    OutOfRange,
 }
 
 impl ValueError {
     /// Says what was expected of a value of `key`.
     pub(super) fn explain(self, key: Key, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self, key.default()) {
-            (Self::NotInteger, Default::Integer(_, unit)) => write!(f, "expected {unit} as an integer"),
-            (Self::TooLarge, _) => write!(f, "expected an integer of at most {}", i64::MAX),
-            (Self::OutOfRange { range }, _) => write!(f, "expected an integer from {} to {}", range.min, range.max),
-            (Self::NotBoolean | Self::NotInteger, _) => f.write_str("expected true or false"),
+        match (self, key.default(), key.kind()) {
+            (Self::NotInteger, Default::Integer(_, unit), _) => write!(f, "expected {unit} as an integer"),
+            (Self::OutOfRange, _, Kind::Integer(range)) => {
+                write!(f, "expected an integer from {} to {}", range.min, range.max)
+            }
+            (Self::NotInteger | Self::OutOfRange, ..) => f.write_str("expected another integer"),
+            (Self::TooLarge, ..) => write!(f, "expected an integer of at most {}", i64::MAX),
+            (Self::NotPath, ..) => f.write_str("expected an absolute path"),
+            (Self::NotBoolean, ..) => f.write_str("expected true or false"),
         }
     }
 }
@@ -36,7 +39,7 @@ impl ValueError {
 /// What an assignment gives to its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// For [`Kind::Text`].
+    /// For [`Kind::Text`] and [`Kind::Path`].
     Text(RawValue<'a>),
     /// For [`Kind::Choice`]: one of its words, or `None` if there is no such
     /// word.
@@ -57,6 +60,10 @@ impl Key {
     pub fn read(self, raw: RawValue<'_>) -> Result<Value<'_>, ValueError> {
         match self.kind() {
             Kind::Text => Ok(Value::Text(raw)),
+            Kind::Path if raw.bytes().next() != Some(b'/') || raw.bytes().any(|byte| byte == 0) => {
+                Err(ValueError::NotPath)
+            }
+            Kind::Path => Ok(Value::Text(raw)),
             Kind::Choice(words) => Ok(Value::Choice(words.iter().copied().find(|word| is_word(raw, word)))),
             Kind::Boolean => {
                 if is_word(raw, "true") || is_word(raw, "1") {
@@ -106,7 +113,7 @@ fn integer(raw: RawValue<'_>) -> Result<i64, ValueError> {
     }
 }
 
-fn bring_into_range(number: i64, range: Range) -> Result<Option<i64>, ValueError> {
+fn bring_into_range(number: i64, range: &Range) -> Result<Option<i64>, ValueError> {
     let (nearest, remedy) = if number < range.min {
         (range.min, range.below)
     } else if number > range.max {
@@ -117,6 +124,6 @@ fn bring_into_range(number: i64, range: Range) -> Result<Option<i64>, ValueError
     match remedy {
         OutOfRange::Clamp => Ok(Some(nearest)),
         OutOfRange::Default => Ok(None),
-        OutOfRange::Refuse => Err(ValueError::OutOfRange { range }),
+        OutOfRange::Refuse => Err(ValueError::OutOfRange),
     }
 }
