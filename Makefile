@@ -21,9 +21,10 @@ INSTALL = install
 OBJCOPY = objcopy
 AR = ar
 # How the shared library is linked: `cargo` needs LLD, `cc` takes any linker
-# and honours CC, CFLAGS and LDFLAGS. The ABI is the same.
+# and honours CC, CFLAGS and LDFLAGS. To programs both are the same.
 LINK = cargo
 BUILD = target
+comma := ,
 
 version := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 # The ABI is that of libtelemetry.so.4.0.1 of the C project, and compatible.
@@ -34,26 +35,40 @@ functions = tm_set_config_file tm_create_record tm_set_payload tm_set_event_id \
 man3 = telemetry.3 tm_create_record.3 tm_set_payload.3 tm_set_event_id.3 \
 	tm_send_record.3 tm_free_record.3 tm_set_config_file.3 tm_is_opted_in.3
 
-release = $(BUILD)/release
+release = $(BUILD)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 # The directories are built in; no variable of the environment moves them later.
 cargo = TELEMETRY_SYSCONFDIR='$(sysconfdir)' TELEMETRY_LOCALSTATEDIR='$(localstatedir)' \
 	TELEMETRY_DATADIR='$(datadir)' TELEMETRY_SOCKETDIR='$(socketdir)' TELEMETRY_SERVER='$(server)' \
 	CARGO_TARGET_DIR='$(BUILD)' $(CARGO)
+# What an installation depends on: `make install` builds again only if these
+# are others than `make` had.
+built_with = LINK=$(LINK) sysconfdir=$(sysconfdir) localstatedir=$(localstatedir) datadir=$(datadir) \
+	socketdir=$(socketdir) server=$(server) version=$(version)
+# The installed manual pages name the installed paths.
+with_paths = sed -e 's|/usr/share/defaults|$(datadir)/defaults|g' -e 's|/etc/telemetrics|$(sysconfdir)/telemetrics|g' \
+	-e 's|/var/\(spool\|lib\)/telemetry|$(localstatedir)/\1/telemetry|g' -e 's|/run/telem-0|$(socketdir)/telem-0|g' \
+	-e 's|https://clr.telemetry.intel.com/v3/collector|$(server)|g'
+export CC CFLAGS LDFLAGS OBJCOPY AR
 
-.PHONY: all deps library telemd generate check check-long bench demo install \
-	install-library install-telemd uninstall clean stage
+.PHONY: all deps library telemd built generate check check-long bench demo \
+	install install-library install-telemd uninstall clean stage
 
 all: library telemd
+	@echo '$(built_with)' > '$(release)/built-with'
+
+built:
+	@if [ "$$(cat '$(release)/built-with' 2>/dev/null)" != '$(built_with)' ]; then $(MAKE) all; fi
 
 # Debian packages that building and testing need; the README's commands call it.
 deps:
-	@ci/deps
+	@LINK='$(LINK)' ci/deps
 
-# Cargo decides what has to be built again.
+# Cargo decides what has to be built again. For LINK=cc it makes no shared
+# object, which needs LLD.
 library:
-	$(cargo) build --release $(CARGOFLAGS) -p libtelemetry-cdylib
-	@CC='$(CC)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' OBJCOPY='$(OBJCOPY)' AR='$(AR)' \
-		ci/link-library '$(LINK)' '$(release)' '$(soname)' $(functions)
+	$(cargo) rustc --release $(CARGOFLAGS) -p libtelemetry-cdylib \
+		--crate-type $(if $(filter cc,$(LINK)),staticlib,cdylib$(comma)staticlib)
+	@ci/link-library '$(LINK)' '$(release)' '$(soname)' $(functions)
 
 telemd:
 	$(cargo) build --release $(CARGOFLAGS) -p telemd
@@ -64,7 +79,7 @@ generate:
 
 install: install-library install-telemd
 
-install-library: library
+install-library: built
 	$(INSTALL) -d '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)' '$(DESTDIR)$(mandir)/man3'
 	$(INSTALL) -m 755 '$(release)/linked/$(soname)' '$(DESTDIR)$(libdir)/$(realname)'
 	ln -sf '$(realname)' '$(DESTDIR)$(libdir)/$(soname)'
@@ -75,13 +90,18 @@ install-library: library
 		-e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir:$(prefix)%=$${prefix}%)|' \
 		-e 's|@version@|$(version)|' pkgconfig/libtelemetry.pc.in > '$(release)/libtelemetry.pc'
 	$(INSTALL) -m 644 '$(release)/libtelemetry.pc' '$(DESTDIR)$(libdir)/pkgconfig/libtelemetry.pc'
-	$(INSTALL) -m 644 $(addprefix man3/,$(man3)) '$(DESTDIR)$(mandir)/man3'
+	for page in $(man3); do \
+		$(with_paths) "man3/$$page" > '$(release)/page' && \
+		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/man3/'"$$page" || exit; \
+	done
 
-install-telemd: telemd
+install-telemd: built
 	$(INSTALL) -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man5' '$(DESTDIR)$(mandir)/man8'
 	$(INSTALL) -m 755 '$(release)/telemd' '$(DESTDIR)$(bindir)/telemd'
-	$(INSTALL) -m 644 man5/telemetrics.conf.5 '$(DESTDIR)$(mandir)/man5'
-	$(INSTALL) -m 644 man8/telemd.8 '$(DESTDIR)$(mandir)/man8'
+	for page in man5/telemetrics.conf.5 man8/telemd.8; do \
+		$(with_paths) "$$page" > '$(release)/page' && \
+		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/'"$$page" || exit; \
+	done
 
 uninstall:
 	rm -f $(foreach name,$(realname) $(soname) libtelemetry.so libtelemetry.a pkgconfig/libtelemetry.pc,'$(DESTDIR)$(libdir)/$(name)') \
@@ -90,11 +110,12 @@ uninstall:
 
 # A whole run in the build folder: a program, telemd, a collector.
 demo:
-	@ci/deps build
-	@ci/demo
+	@LINK='$(LINK)' ci/deps build
+	@CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' LINK='$(LINK)' ci/demo
 
 # An installation for tests, in the build folder.
 stage:
+	@$(MAKE) -s all prefix=/usr/local
 	@rm -rf '$(BUILD)/stage'
 	@$(MAKE) -s install DESTDIR='$(BUILD)/stage' prefix=/usr/local
 
@@ -108,4 +129,4 @@ bench: deps
 	@ci/bench
 
 clean:
-	$(CARGO) clean
+	$(cargo) clean

@@ -156,6 +156,8 @@ int tm_set_event_id(struct telem_ref *t_ref, char *event_id);
  *                        user,
  *         -EPERM         the daemon must not use the configuration file that
  *                        tm_set_config_file() named,
+ *         -EFBIG         the configuration file has more than 1 MiB,
+ *         -EMFILE        the process has no descriptor to spare,
  *         -ENOMEM        memory is short,
  *         -EAGAIN        the daemon does not read,
  *         -EPIPE         the daemon went away before it had the record,

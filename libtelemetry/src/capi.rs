@@ -230,6 +230,8 @@ pub unsafe extern "C" fn tm_set_event_id(t_ref: *mut telem_ref, event_id: *mut c
 ///                        user,
 ///         -EPERM         the daemon must not use the configuration file that
 ///                        tm_set_config_file() named,
+///         -EFBIG         the configuration file has more than 1 MiB,
+///         -EMFILE        the process has no descriptor to spare,
 ///         -ENOMEM        memory is short,
 ///         -EAGAIN        the daemon does not read,
 ///         -EPIPE         the daemon went away before it had the record,

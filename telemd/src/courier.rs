@@ -53,6 +53,11 @@ pub(crate) fn run(spool: &Spool, transport: &impl Transport, opt_in: &OptIn, sto
                 log::error(format_args!("spool file {}: {reason}; it is deleted", waiting.file_name().display()));
                 spool.remove(waiting);
             }
+            // Its server is not that of the others.
+            Err(Failure::Retry(reason)) if waiting.has_config() => {
+                log::warning(format_args!("not delivered: {reason}; next attempt in a minute"));
+                spool.set_aside(waiting);
+            }
             Err(Failure::Retry(reason)) => {
                 log::warning(format_args!("not delivered: {reason}; next attempt in {} s", pause.as_secs()));
                 spool.give_back(waiting);

@@ -63,9 +63,11 @@ impl Refusal {
         let of_io = |error: &io::Error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
         match self {
             Self::Frame(FrameError::Size(_) | FrameError::PayloadTooLong(_)) => Errno::EMSGSIZE,
-            Self::Frame(_) | Self::Classification | Self::Config(RecordConfigError::Wrong { .. }) => Errno::EINVAL,
-            Self::Config(RecordConfigError::NotTrusted { .. }) => Errno::EPERM,
-            Self::Config(RecordConfigError::Unreadable { error, .. }) => of_io(error),
+            Self::Frame(_) | Self::Classification => Errno::EINVAL,
+            Self::Config(RecordConfigError::Shortage { error, .. }) => of_io(error),
+            // One answer to all else: the daemon may see files that the client
+            // may not, and must not tell which there are.
+            Self::Config(_) => Errno::EPERM,
             Self::NotOptedIn => Errno::ECONNREFUSED,
             Self::TooSlow => Errno::ETIMEDOUT,
             Self::Connection(error) | Self::Spool(error) => of_io(error),
@@ -78,6 +80,7 @@ struct Desk {
     spool: Spool,
     machine_id: Arc<MachineId>,
     opt_in: OptIn,
+    refusals: log::Throttle,
 }
 
 /// The listener and its readers.
@@ -104,7 +107,7 @@ impl Intake {
 pub(crate) fn start(listener: UnixListener, spool: Spool, machine_id: Arc<MachineId>, opt_in: OptIn) -> Intake {
     let listener = Arc::new(listener);
     let stopping = Arc::new(AtomicBool::new(false));
-    let desk = Arc::new(Desk { spool, machine_id, opt_in });
+    let desk = Arc::new(Desk { spool, machine_id, opt_in, refusals: log::Throttle::default() });
     let thread = thread::spawn({
         let (listener, stopping) = (Arc::clone(&listener), Arc::clone(&stopping));
         move || accept_all(&listener, &stopping, &desk)
@@ -196,7 +199,7 @@ fn serve(mut connection: &UnixStream, desk: &Desk) {
         Ok(Some(())) => 0,
         Ok(None) => return,
         Err(refusal) => {
-            log::warning(format_args!("a record was refused: {refusal}"));
+            desk.refusals.log(format_args!("a record was refused: {refusal}"));
             -(refusal.errno() as i32)
         }
     };

@@ -5,6 +5,14 @@
 
 use std::fmt::Arguments;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The longest message; paths in it can be chosen by others.
+const LINE_MAX: usize = 1000;
+/// Messages that a [`Throttle`] lets through in an interval.
+const THROTTLED_MAX: u64 = 10;
+const THROTTLE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Something the administrator must act on.
 pub(crate) fn error(message: Arguments<'_>) {
@@ -21,9 +29,44 @@ pub(crate) fn notice(message: Arguments<'_>) {
     write(5, message);
 }
 
+/// Warnings that others can cause: so many a minute, and then their number.
+#[derive(Default)]
+pub(crate) struct Throttle(Mutex<Minute>);
+
+#[derive(Default)]
+struct Minute {
+    began: Option<Instant>,
+    count: u64,
+}
+
+impl Throttle {
+    pub(crate) fn log(&self, message: Arguments<'_>) {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.began.is_none_or(|began| began.elapsed() >= THROTTLE_INTERVAL) {
+            let unsaid = minute.count.saturating_sub(THROTTLED_MAX);
+            if unsaid > 0 {
+                warning(format_args!("{unsaid} more of the kind before"));
+            }
+            *minute = Minute { began: Some(Instant::now()), count: 0 };
+        }
+        minute.count += 1;
+        if minute.count <= THROTTLED_MAX {
+            warning(message);
+        }
+    }
+}
+
 fn write(priority: u8, message: Arguments<'_>) {
     let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let prefix = if to_journal { format!("<{priority}>") } else { "telemd: ".to_owned() };
     // A closed stream is no reason to stop.
-    let _ = std::io::stderr().write_all(format!("{prefix}{message}\n").as_bytes());
+    let mut line = format!("{prefix}{message}");
+    if line.len() > LINE_MAX {
+        while line.len() > LINE_MAX {
+            line.pop();
+        }
+        line.push('…');
+    }
+    line.push('\n');
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }

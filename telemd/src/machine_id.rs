@@ -5,18 +5,22 @@ use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use record::{event_id, paths};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::log;
+use crate::{files, log};
 
 const LIFE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 const CHECK_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// Length of an id: 32 hexadecimal digits, as an event id has.
 const LEN: usize = event_id::LEN;
+/// How far in the future a file may be by a small correction of the clock.
+const CLOCK_STEP: Duration = Duration::from_secs(10 * 60);
+/// The longest file that is read.
+const FILE_MAX: usize = 4096;
 /// Stands for an id that cannot be had.
 const NONE: &[u8] = b"0";
 
@@ -25,6 +29,7 @@ pub(crate) struct MachineId {
     static_file: PathBuf,
     rotating_file: PathBuf,
     current: Mutex<Option<(SystemTime, Vec<u8>)>>,
+    failures: log::Throttle,
 }
 
 impl MachineId {
@@ -33,53 +38,70 @@ impl MachineId {
     }
 
     fn at(static_file: PathBuf, rotating_file: PathBuf) -> Self {
-        Self { static_file, rotating_file, current: Mutex::new(None) }
+        Self { static_file, rotating_file, current: Mutex::new(None), failures: log::Throttle::default() }
     }
 
     /// The id at this time.
     pub(crate) fn get(&self, now: SystemTime) -> Vec<u8> {
-        let mut current = self.current.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = |since: SystemTime| now.duration_since(since).is_ok_and(|age| age < CHECK_INTERVAL);
         match &*current {
             Some((since, id)) if is_fresh(*since) => return id.clone(),
             _ => {}
         }
-        let id = static_id(&self.static_file).unwrap_or_else(|| self.rotate(now));
-        *current = Some((now, id.clone()));
-        id
-    }
-
-    fn rotate(&self, now: SystemTime) -> Vec<u8> {
-        if let Some(id) = young_id(&self.rotating_file, now) {
-            return id;
-        }
-        match write_new_id(&self.rotating_file) {
-            Ok(id) => id,
+        match self.look(now) {
+            Ok(id) => {
+                *current = Some((now, id.clone()));
+                id
+            }
+            // What was known is better than nothing, and is looked at again.
             Err(error) => {
-                log::error(format_args!(
-                    "{}: {error}; records have the machine id 0 until it can be written",
-                    self.rotating_file.display()
+                let known = current.as_ref().map(|(_, id)| id.clone());
+                let used = known.unwrap_or_else(|| NONE.to_vec());
+                self.failures.log(format_args!(
+                    "machine id {}: {error}; records have the id {} meanwhile",
+                    self.rotating_file.display(),
+                    String::from_utf8_lossy(&used)
                 ));
-                NONE.to_vec()
+                used
             }
         }
+    }
+
+    fn look(&self, now: SystemTime) -> io::Result<Vec<u8>> {
+        if let Some(id) = static_id(&self.static_file)? {
+            return Ok(id);
+        }
+        match young_id(&self.rotating_file, now)? {
+            Some(id) => Ok(id),
+            None => write_new_id(&self.rotating_file),
+        }
+    }
+}
+
+fn read_if_there(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    match files::read_regular(file, FILE_MAX) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// The first line of the administrator's file, if that says anything.
-fn static_id(file: &Path) -> Option<Vec<u8>> {
-    let content = fs::read(file).ok()?;
-    let line = content.split(|&byte| byte == b'\n').next()?;
+fn static_id(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    let content = read_if_there(file)?.unwrap_or_default();
+    let line = content.split(|&byte| byte == b'\n').next().unwrap_or_default();
     let id: Vec<u8> = line.iter().take(LEN).copied().map(record::text::header_byte).collect();
-    (!id.trim_ascii().is_empty()).then_some(id)
+    Ok((!id.trim_ascii().is_empty()).then_some(id))
 }
 
-/// The id in the file, if it is one and not older than it may get.
-fn young_id(file: &Path, now: SystemTime) -> Option<Vec<u8>> {
-    let written = fs::metadata(file).ok()?.modified().ok()?;
-    let is_old = now.duration_since(written).is_ok_and(|age| age > LIFE);
-    let id = fs::read(file).ok()?;
-    (!is_old && event_id::is_valid(&id)).then_some(id)
+/// The id in the file, if it is one and not older than it may get. One from
+/// the future was written by a clock that was wrong.
+fn young_id(file: &Path, now: SystemTime) -> io::Result<Option<Vec<u8>>> {
+    let Some(id) = read_if_there(file)?.filter(|id| event_id::is_valid(id)) else { return Ok(None) };
+    let written = fs::metadata(file)?.modified()?;
+    let is_young = now.duration_since(written).map_or_else(|ahead| ahead.duration() < CLOCK_STEP, |age| age <= LIFE);
+    Ok(is_young.then_some(id))
 }
 
 fn write_new_id(file: &Path) -> io::Result<Vec<u8>> {
@@ -126,6 +148,28 @@ mod tests {
         assert_eq!(fs::read(machine.rotating_file()).unwrap(), first, "no newline");
         assert_eq!(machine.id(now + LIFE - Duration::from_secs(60)), first);
         assert_ne!(machine.id(now + LIFE + Duration::from_secs(60)), first);
+    }
+
+    #[test]
+    fn an_id_from_the_future_is_replaced() {
+        let machine = Machine::new();
+        let now = SystemTime::now();
+        let first = machine.id(now);
+        assert_ne!(machine.id(now - Duration::from_secs(24 * 60 * 60)), first);
+    }
+
+    #[test]
+    fn an_error_keeps_the_id_that_is_known_and_is_not_remembered() {
+        let machine = Machine::new();
+        let now = SystemTime::now();
+        let id = MachineId::at(machine.static_file(), machine.rotating_file());
+        let known = id.get(now);
+        // Reading a directory fails for every user.
+        fs::create_dir(machine.static_file()).unwrap();
+        assert_eq!(id.get(now + CHECK_INTERVAL), known);
+        fs::remove_dir(machine.static_file()).unwrap();
+        fs::write(machine.static_file(), "mine").unwrap();
+        assert_eq!(id.get(now + CHECK_INTERVAL), b"mine");
     }
 
     #[test]

@@ -9,11 +9,8 @@
 #![deny(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod courier;
+mod files;
 mod intake;
-#[allow(dead_code)]
-mod journal;
-#[allow(dead_code)]
-mod limits;
 mod log;
 mod machine_id;
 mod opt_in;
@@ -49,6 +46,20 @@ enum StartError {
     #[error("signals: {0}")]
     Signals(#[from] nix::Error),
 }
+
+/// Keys that are read and checked, and have no effect yet.
+const NOT_IN_FORCE: [Key; 10] = [
+    Key::RecordExpiry,
+    Key::SpoolMaxSize,
+    Key::SpoolProcessTime,
+    Key::RateLimitEnabled,
+    Key::RecordBurstLimit,
+    Key::RecordWindowLength,
+    Key::ByteBurstLimit,
+    Key::ByteWindowLength,
+    Key::RateLimitStrategy,
+    Key::RecordRetentionEnabled,
+];
 
 fn main() -> ExitCode {
     match options::parse() {
@@ -87,24 +98,29 @@ fn run(options: &Options) -> Result<(), StartError> {
 
     let intake = intake::start(listener, spool.clone(), machine_id, opt_in.clone());
     let (stop_courier, courier_stops) = crossbeam_channel::bounded(0);
-    log::notice(format_args!(
-        "listening on {}, sending to {}",
-        settings::path(&settings, Key::SocketPath).display(),
-        settings.shown(Key::Server)
-    ));
+    let destination = match settings.boolean(Key::RecordServerDeliveryEnabled) {
+        true => format!("sending to {}", settings.shown(Key::Server)),
+        false => "delivery is switched off: records stay in the spool".to_owned(),
+    };
+    let socket = settings::path(&settings, Key::SocketPath).display();
+    log::notice(format_args!("listening on {socket}, {destination}"));
+    for key in NOT_IN_FORCE.into_iter().filter(|key| settings.line(*key).is_some()) {
+        log::warning(format_args!("{} is not in force in this version", key.name()));
+    }
 
-    let transport = HttpTransport::new(settings);
-    let courier = thread::spawn({
+    let courier = settings.boolean(Key::RecordServerDeliveryEnabled).then(|| {
+        let transport = HttpTransport::new(settings);
         let spool = spool.clone();
-        move || courier::run(&spool, &transport, &opt_in, &courier_stops)
+        thread::spawn(move || courier::run(&spool, &transport, &opt_in, &courier_stops))
     });
 
     let signal = end_signals.wait()?;
     log::notice(format_args!("{signal}: ending; what is in the spool stays there"));
-    intake.stop();
+    // First, so that it starts nothing new while the intake ends.
     drop(stop_courier);
+    intake.stop();
     // A thread that panicked has ended the process.
-    let _ = courier.join();
+    let _ = courier.map(thread::JoinHandle::join);
     drop(spool);
     let _ = spooler.join();
     Ok(())

@@ -4,21 +4,36 @@
 //! and sends records to the server that it names. So only files count that the
 //! administrator, or the daemon itself, stands for.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::libc;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::statfs::{self, FsType, fstatfs};
 use nix::unistd::Uid;
 use record::config::{ConfigError, FILE_MAX, Settings};
 use thiserror::Error;
 
+use crate::files;
+
 /// Write permission of the group and of others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+/// File systems on which ownership says nothing of who wrote the content.
+const MADE_UP_FILE_SYSTEMS: [FsType; 5] = [
+    statfs::PROC_SUPER_MAGIC,
+    statfs::FUSE_SUPER_MAGIC,
+    statfs::CGROUP_SUPER_MAGIC,
+    statfs::CGROUP2_SUPER_MAGIC,
+    FsType(nix::libc::SYSFS_MAGIC),
+];
 
 #[derive(Debug, Error)]
 pub(crate) enum RecordConfigError {
+    /// The cause may pass.
+    #[error("{}: {error}", path.display())]
+    Shortage { path: PathBuf, error: io::Error },
     #[error("{}: {error}", path.display())]
     Unreadable { path: PathBuf, error: io::Error },
     #[error(
@@ -33,32 +48,40 @@ pub(crate) enum RecordConfigError {
 
 /// Reads the settings of a file, if the file can be trusted.
 pub(crate) fn load(path: &Path) -> Result<Settings, RecordConfigError> {
-    let unreadable = |error| RecordConfigError::Unreadable { path: path.to_owned(), error };
-    // Neither the last part of the path may be a link, nor any before it. A
-    // FIFO must not make the daemon wait.
-    let mut options = OpenOptions::new();
-    let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path).map_err(unreadable)?;
-    let metadata = file.metadata().map_err(unreadable)?;
-    let is_direct = path.canonicalize().map_err(unreadable)? == path;
-    let is_owned = [0, Uid::effective().as_raw()].contains(&metadata.uid());
-    let is_writable_by_others = metadata.mode() & WRITABLE_BY_OTHERS != 0;
-    if !(metadata.is_file() && is_direct && is_owned) || is_writable_by_others {
+    let unreadable = |error: io::Error| match files::is_shortage(&error) {
+        true => RecordConfigError::Shortage { path: path.to_owned(), error },
+        false => RecordConfigError::Unreadable { path: path.to_owned(), error },
+    };
+    // A place, not an open file: nothing is started by looking at it, whatever
+    // it is.
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let place = openat2(AT_FDCWD, path, how).map_err(|errno| unreadable(errno.into()))?;
+    if !is_trusted(&place).map_err(unreadable)? {
         return Err(RecordConfigError::NotTrusted { path: path.to_owned() });
     }
-    let mut content = Vec::new();
-    file.take(FILE_MAX as u64 + 1).read_to_end(&mut content).map_err(unreadable)?;
-    if content.len() > FILE_MAX {
-        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
-    }
+    let file = File::open(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(unreadable)?;
+    let content = files::read_open(file, FILE_MAX).map_err(unreadable)?;
     let read = Settings::read(&content);
     read.map(|(settings, _)| settings).map_err(|error| RecordConfigError::Wrong { path: path.to_owned(), error })
 }
 
+fn is_trusted(place: &OwnedFd) -> io::Result<bool> {
+    let metadata = File::from(place.try_clone()?).metadata()?;
+    let file_system = fstatfs(place.as_fd())?.filesystem_type();
+    let is_owned = [0, Uid::effective().as_raw()].contains(&metadata.uid());
+    let is_writable_by_others = metadata.mode() & WRITABLE_BY_OTHERS != 0;
+    Ok(metadata.is_file() && is_owned && !is_writable_by_others && !MADE_UP_FILE_SYSTEMS.contains(&file_system))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{RecordConfigError, load};
+    use nix::unistd::Uid;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::{Path, PathBuf};
 
     struct Directory(tempfile::TempDir);
 
@@ -108,6 +131,22 @@ mod tests {
         assert!(!is_trusted(Path::new("/dev/null")));
         nix::unistd::mkfifo(&directory.path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(!is_trusted(&directory.path("fifo")));
+    }
+
+    /// Who starts a program chooses what is read here, and root owns it.
+    #[test]
+    fn files_of_proc_are_not_trusted() {
+        for path in ["/proc/self/cmdline", "/proc/1/cmdline", "/proc/version"] {
+            assert!(!is_trusted(Path::new(path)), "{path}");
+        }
+    }
+
+    /// Opening a terminal could make it the daemon's own.
+    #[test]
+    fn a_terminal_is_not_opened() {
+        let terminal = nix::pty::openpty(None, None).unwrap();
+        let name = nix::unistd::ttyname(&terminal.slave).unwrap();
+        assert!(matches!(load(&name), Err(RecordConfigError::NotTrusted { .. })));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use record::config::{ConfigError, FILE_MAX, Key, Settings};
 use record::paths;
 use thiserror::Error;
 
-use crate::log;
+use crate::{files, log};
 
 #[derive(Debug, Error)]
 pub(crate) enum SettingsError {
@@ -64,14 +64,10 @@ fn is_absence(error: &io::Error) -> bool {
 }
 
 fn read(file: &Path) -> Result<(PathBuf, Vec<u8>), SettingsError> {
-    let unreadable = |error| SettingsError::Unreadable { file: file.to_owned(), error };
-    let mut content = Vec::new();
-    let opened = fs::File::open(file).map_err(unreadable)?;
-    opened.take(FILE_MAX as u64 + 1).read_to_end(&mut content).map_err(unreadable)?;
-    if content.len() > FILE_MAX {
-        return Err(unreadable(io::ErrorKind::FileTooLarge.into()));
+    match files::read_regular(file, FILE_MAX) {
+        Ok(content) => Ok((file.to_owned(), content)),
+        Err(error) => Err(SettingsError::Unreadable { file: file.to_owned(), error }),
     }
-    Ok((file.to_owned(), content))
 }
 
 #[cfg(test)]

@@ -6,20 +6,22 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use record::spool_file;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use record::spool_file::{self, SpoolFile};
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 
-use crate::log;
+use crate::{files, log};
 
 /// Names that start with this are not records yet.
 const TEMPORARY_PREFIX: &str = ".new-";
@@ -29,7 +31,7 @@ const REQUESTS_MAX: usize = 64;
 /// turn.
 const NAMES_MAX: usize = 1024;
 
-/// Time between two attempts to read a spool that could not be read.
+/// Time after which what was set aside, or could not be read, is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Error)]
@@ -56,6 +58,11 @@ impl Waiting {
         digest.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether the sender asked for a configuration file.
+    pub(crate) fn has_config(&self) -> bool {
+        SpoolFile::decode(&self.content).is_ok_and(|file| file.config.is_some())
+    }
+
     pub(crate) fn file_name(&self) -> &Path {
         &self.name.file
     }
@@ -74,6 +81,7 @@ enum Request {
     Next { reply: Sender<Waiting> },
     Remove { waiting: Waiting },
     GiveBack { waiting: Waiting },
+    SetAside { waiting: Waiting },
 }
 
 /// The other stations' end of the spool.
@@ -113,6 +121,12 @@ impl Spool {
         let _ = self.0.send(Request::Remove { waiting });
     }
 
+    /// Returns a record that could not be delivered, for reasons of its own: the
+    /// others go on, and it comes again a minute later.
+    pub(crate) fn set_aside(&self, waiting: Waiting) {
+        let _ = self.0.send(Request::SetAside { waiting });
+    }
+
     /// Returns a record that could not be delivered.
     pub(crate) fn give_back(&self, waiting: Waiting) {
         let _ = self.0.send(Request::GiveBack { waiting });
@@ -121,14 +135,17 @@ impl Spool {
 
 struct Spooler {
     directory: PathBuf,
-    /// For `fsync` after a rename.
-    directory_file: File,
+    /// For `fsync` after a rename; locked against a second daemon.
+    directory_file: Flock<File>,
     random: SystemRandom,
     /// The oldest names that nobody has taken.
     names: BTreeSet<Name>,
     /// Whether files wait that `names` had no room for.
     more_on_disk: bool,
     taken: Option<Name>,
+    /// What must not hold up the others, until [`RETRY_INTERVAL`] has passed.
+    aside: BTreeSet<Name>,
+    aside_since: Instant,
     last_arrival: u64,
     asked: Option<Sender<Waiting>>,
 }
@@ -137,11 +154,13 @@ impl Spooler {
     fn open(directory: &Path) -> io::Result<Self> {
         let mut spooler = Self {
             directory: directory.to_owned(),
-            directory_file: File::open(directory)?,
+            directory_file: lock(File::open(directory)?)?,
             random: SystemRandom::new(),
             names: BTreeSet::new(),
             more_on_disk: true,
             taken: None,
+            aside: BTreeSet::new(),
+            aside_since: Instant::now(),
             last_arrival: 0,
             asked: None,
         };
@@ -173,7 +192,7 @@ impl Spooler {
             }
             let name = Name { arrival: arrival(&entry)?, file: entry.file_name().into() };
             self.last_arrival = self.last_arrival.max(name.arrival);
-            if self.taken.as_ref() != Some(&name) {
+            if self.taken.as_ref() != Some(&name) && !self.aside.contains(&name) {
                 found.insert(name);
             }
             if found.len() > NAMES_MAX {
@@ -206,6 +225,7 @@ impl Spooler {
                 Err(RecvTimeoutError::Disconnected) => return,
                 // The courier waits, and there are records: an error kept them.
                 Err(RecvTimeoutError::Timeout) => {
+                    self.take_up();
                     self.answer();
                     continue;
                 }
@@ -230,8 +250,34 @@ impl Spooler {
                     self.taken = None;
                     self.insert(waiting.name);
                 }
+                Request::SetAside { waiting } => {
+                    self.taken = None;
+                    self.set_aside(waiting.name);
+                }
             }
+            self.take_up();
             self.answer();
+        }
+    }
+
+    fn set_aside(&mut self, name: Name) {
+        if self.aside.is_empty() {
+            self.aside_since = Instant::now();
+        }
+        self.aside.insert(name);
+        if self.aside.len() > NAMES_MAX {
+            // It is found again on disk.
+            self.aside.pop_last();
+            self.more_on_disk = true;
+        }
+    }
+
+    /// Puts what was set aside back into the queue when it is time.
+    fn take_up(&mut self) {
+        if self.aside_since.elapsed() >= RETRY_INTERVAL {
+            for name in std::mem::take(&mut self.aside) {
+                self.insert(name);
+            }
         }
     }
 
@@ -246,8 +292,8 @@ impl Spooler {
         }
     }
 
-    /// The oldest record. A file that cannot be read now keeps its place: the
-    /// cause may be a shortage, and pass.
+    /// The oldest record. In a shortage a file keeps its place; one that cannot
+    /// be read for another reason is set aside.
     fn take_oldest(&mut self) -> Option<Waiting> {
         loop {
             if self.names.is_empty() && self.more_on_disk {
@@ -257,14 +303,20 @@ impl Spooler {
                 }
             }
             let name = self.names.first()?;
-            match read_file(&self.directory.join(&name.file)) {
+            match files::read_regular(&self.directory.join(&name.file), spool_file::MAX) {
                 Ok(content) => return self.names.pop_first().map(|name| Waiting { name, content }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     self.names.pop_first();
                 }
-                Err(error) => {
+                Err(error) if files::is_shortage(&error) => {
                     log::warning(format_args!("spool file {}: {error}", name.file.display()));
                     return None;
+                }
+                Err(error) => {
+                    log::warning(format_args!("spool file {}: {error}; it is left there", name.file.display()));
+                    if let Some(name) = self.names.pop_first() {
+                        self.set_aside(name);
+                    }
                 }
             }
         }
@@ -315,13 +367,13 @@ impl Spooler {
     }
 }
 
-/// Reads a spool file: one byte more than is allowed, so that a longer one is
-/// seen to be none.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK).open(path)?;
-    file.take(spool_file::MAX as u64 + 1).read_to_end(&mut content)?;
-    Ok(content)
+/// Two daemons on one spool would deliver everything twice, and sweep away what
+/// the other is writing.
+fn lock(directory: File) -> io::Result<Flock<File>> {
+    Flock::lock(directory, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => io::Error::other("another telemd uses it"),
+        errno => errno.into(),
+    })
 }
 
 fn nanoseconds(time: SystemTime) -> u64 {
@@ -438,19 +490,30 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_keeps_its_place() {
+    fn d7_a_file_that_cannot_be_read_does_not_hold_up_the_others() {
         let directory = tempfile::tempdir().unwrap();
         let mut spooler = Spooler::open(directory.path()).unwrap();
         spooler.store(b"one", false).unwrap();
         spooler.store(b"two", false).unwrap();
         let first = directory.path().join(&spooler.names.first().unwrap().file);
-        // Reading a directory fails for every user, as a shortage would.
+        // Reading a directory fails for every user, as a bad sector would.
         fs::rename(&first, directory.path().join("aside")).unwrap();
         fs::create_dir(&first).unwrap();
-        assert!(spooler.take_oldest().is_none());
+        assert_eq!(spooler.take_oldest().unwrap().content, b"two");
         fs::remove_dir(&first).unwrap();
         fs::rename(directory.path().join("aside"), &first).unwrap();
+        assert!(spooler.take_oldest().is_none(), "not before its time");
+        spooler.aside_since -= RETRY_INTERVAL;
+        spooler.take_up();
         assert_eq!(spooler.take_oldest().unwrap().content, b"one");
+    }
+
+    #[test]
+    fn a_second_daemon_cannot_use_the_same_spool() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = Spool::open(directory.path()).unwrap();
+        let error = Spool::open(directory.path()).err().unwrap().to_string();
+        assert!(error.contains("another telemd uses it"), "{error}");
     }
 
     #[test]

@@ -15,13 +15,15 @@ use ureq::http::{HeaderName, HeaderValue, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::courier::{Failure, Transport};
-use crate::log;
 use crate::record_config::{self, RecordConfigError};
+use crate::{files, log};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Enough for a record and for an answer.
 const BUFFER: usize = 16 * 1024;
+/// The longest file of certificates; those of a system have about 250 kB.
+const CERTIFICATES_MAX: usize = 16 * 1024 * 1024;
 /// By this header a collector knows a record that comes again.
 const RECORD_ID: HeaderName = HeaderName::from_static("x-telemetry-record-id");
 
@@ -80,7 +82,8 @@ fn roots(settings: &Settings) -> Result<RootCerts, String> {
         return Ok(RootCerts::Specific(Arc::new(roots)));
     }
     let path = Path::new(OsStr::from_bytes(settings.text(Key::CaInfo)));
-    let pem = std::fs::read(path).map_err(|error| format!("cainfo {}: {error}", path.display()))?;
+    let pem =
+        files::read_regular(path, CERTIFICATES_MAX).map_err(|error| format!("cainfo {}: {error}", path.display()))?;
     let roots: Vec<_> = parse_pem(&pem)
         .filter_map(|item| match item {
             Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -115,7 +118,7 @@ impl Transport for HttpTransport {
         // Server, certificates and TID are those of the file, or nothing is
         // sent: the sender asked for these settings and no others.
         let settings = record_config::load(Path::new(OsStr::from_bytes(path))).map_err(|error| match error {
-            RecordConfigError::Unreadable { .. } => Failure::Retry(format!("configuration file {error}")),
+            RecordConfigError::Shortage { .. } => Failure::Retry(format!("configuration file {error}")),
             _ => Failure::Hopeless(format!("configuration file {error}")),
         })?;
         Self::new(settings).post_to_server(record, record_id)

@@ -137,6 +137,7 @@ fn manual_pages_are_without_warnings() {
 #[test]
 fn every_function_has_a_page_with_all_its_sections() {
     for function in [
+        "telemetry",
         "tm_create_record",
         "tm_set_payload",
         "tm_set_event_id",
@@ -165,6 +166,20 @@ fn references_between_our_pages_lead_somewhere() {
             let target = words.by_ref().take(2).collect::<Vec<_>>().join(".");
             let is_ours = target.starts_with("tele") || target.starts_with("tm_");
             assert!(!is_ours || names.contains(&target), "{}: {target}", page.display());
+        }
+    }
+}
+
+/// What a script was to fill in is filled in.
+#[test]
+fn documents_have_no_gaps() {
+    let mut documents = vec![project().join("README.md"), project().join("CHANGELOG.md")];
+    documents.extend(fs::read_dir(project().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for word in text.split_whitespace() {
+            let is_gap = word.len() > 2 && word.starts_with('@') && word.ends_with('@');
+            assert!(!is_gap, "{}: {word}", document.display());
         }
     }
 }

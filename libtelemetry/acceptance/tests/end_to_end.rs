@@ -297,6 +297,33 @@ fn an_unreadable_spool_file_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn with_delivery_switched_off_nothing_leaves_the_machine() {
+    let machine = Machine::new();
+    machine.sandbox.configure(&format!(
+        "server={}\nrecord_server_delivery_enabled=false\nspool_max_size=0",
+        machine.collector.url()
+    ));
+    let telemd = machine.sandbox.start_telemd();
+    succeed(&mut machine.sandbox.command(&send_program().path));
+    assert!(machine.collector.received().recv_timeout(Duration::from_secs(2)).is_err());
+    assert_eq!(machine.spool().len(), 1);
+    assert!(telemd.log().contains("delivery is switched off"), "{}", telemd.log());
+    assert!(telemd.log().contains("spool_max_size is not in force"), "{}", telemd.log());
+}
+
+#[test]
+fn a_record_whose_own_server_is_down_does_not_hold_up_the_others() {
+    let machine = Machine::new();
+    machine.sandbox.write("/etc/down.conf", "[settings]\nserver=http://127.0.0.1:1/\n");
+    let _telemd = machine.sandbox.start_telemd();
+    let program = send_program();
+    succeed(machine.sandbox.command(&program.path).args(["-c", "/etc/down.conf", "-p", "first"]));
+    succeed(machine.sandbox.command(&program.path).args(["-p", "second"]));
+    assert_eq!(machine.receive().body, b"second\n");
+    wait_until("only the first is left", || machine.spool().len() == 1);
+}
+
+#[test]
 fn without_consent_telemd_takes_nothing_and_says_so() {
     let sandbox = Sandbox::new();
     let output = succeed(&mut sandbox.command("/usr/local/bin/telemd"));

@@ -1,0 +1,53 @@
+//! Reading small files, with a bound on type and size: what is not a regular
+//! file, or is longer than it may be, is an error and no more.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::libc;
+
+/// Reads a regular file of at most `max` bytes. Symbolic links are followed.
+pub(crate) fn read_regular(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    // Opening must not wait (FIFOs) or change anything (terminals).
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    read_open(file, max)
+}
+
+/// Reads a file that is open, from where it is, if it is a regular one of at
+/// most `max` bytes.
+pub(crate) fn read_open(file: File, max: usize) -> io::Result<Vec<u8>> {
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut content = Vec::new();
+    file.take(max as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > max {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(content)
+}
+
+/// Whether the same call may succeed when others gave resources back.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN | libc::EINTR))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_the_allowed_size_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("four"), "1234").unwrap();
+        assert_eq!(read_regular(&path("four"), 4).unwrap(), b"1234");
+        assert_eq!(read_regular(&path("four"), 3).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for other in [path("fifo"), directory.path().to_owned(), "/dev/zero".into()] {
+            assert!(read_regular(&other, 10).is_err(), "{}", other.display());
+        }
+    }
+}
