@@ -4,6 +4,7 @@
 use core::fmt;
 
 use crate::lines::Lines;
+use crate::names::Names;
 
 /// The record format version that this project writes.
 pub const RECORD_FORMAT_VERSION: &str = "4";
@@ -26,14 +27,8 @@ macro_rules! headers {
             /// All headers, in the order of the wire.
             pub const ALL: [Self; Self::COUNT] = [$(Self::$variant),*];
 
-            /// The name in frames and spool files.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// What a header line starts with: the name, a colon and a blank.
-            pub const fn prefix(self) -> &'static str {
-                match self { $(Self::$variant => concat!($name, ": "),)* }
+            const fn prefix_len(self) -> usize {
+                match self { $(Self::$variant => concat!($name, ": ").len(),)* }
             }
 
             /// The name in an HTTP request. With dashes, because web servers
@@ -42,6 +37,9 @@ macro_rules! headers {
                 match self { $(Self::$variant => $http_name,)* }
             }
         }
+
+        static PREFIXES: Names<{ Header::COUNT }> =
+            Names::new(concat!($($name, ": "),*), [$(concat!($name, ": ").len() as u16),*]);
     };
 }
 
@@ -63,9 +61,21 @@ headers! {
     EventId "event_id" "Event-Id" "32 lower-case hexadecimal digits, shared by the records of one event.",
 }
 
+impl Header {
+    /// The name in frames and spool files.
+    pub fn name(self) -> &'static str {
+        self.prefix().strip_suffix(": ").unwrap_or_default()
+    }
+
+    /// What a header line starts with: the name, a colon and a blank.
+    pub fn prefix(self) -> &'static str {
+        PREFIXES.get(self as usize)
+    }
+}
+
 /// The length of a header line, newline included.
 pub const fn line_len(header: Header, value_len: usize) -> usize {
-    header.prefix().len() + value_len + "\n".len()
+    header.prefix_len() + value_len + "\n".len()
 }
 
 /// Why a block of header lines was not accepted.

@@ -24,6 +24,7 @@ pub mod frame;
 pub mod header;
 pub mod host;
 pub mod lines;
+mod names;
 pub mod paths;
 pub mod payload;
 pub mod severity;

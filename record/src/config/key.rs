@@ -1,5 +1,6 @@
 //! The table of configuration keys.
 
+use crate::names::Names;
 use crate::paths;
 
 /// What a number outside its range becomes.
@@ -73,11 +74,6 @@ macro_rules! keys {
             /// All keys.
             pub const ALL: [Self; Self::COUNT] = [$(Self::$variant),*];
 
-            /// The name in the file.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
             /// What its values are.
             pub const fn kind(self) -> Kind {
                 match self { $(Self::$variant => $kind,)* }
@@ -93,6 +89,8 @@ macro_rules! keys {
                 match self { $(Self::$variant => $meaning,)* }
             }
         }
+
+        static NAMES: Names<{ Key::COUNT }> = Names::new(concat!($($name),*), [$($name.len() as u16),*]);
     };
 }
 
@@ -139,6 +137,11 @@ keys! {
 }
 
 impl Key {
+    /// The name in the file.
+    pub fn name(self) -> &'static str {
+        NAMES.get(self as usize)
+    }
+
     /// Finds a key by its name. Names are case-sensitive.
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|key| key.name().as_bytes() == name)
