@@ -46,7 +46,7 @@ built_with = LINK=$(LINK) sysconfdir=$(sysconfdir) localstatedir=$(localstatedir
 	socketdir=$(socketdir) server=$(server) version=$(version)
 # The installed manual pages name the installed paths.
 with_paths = sed -e 's|/usr/share/defaults|$(datadir)/defaults|g' -e 's|/etc/telemetrics|$(sysconfdir)/telemetrics|g' \
-	-e 's|/var/\(spool\|lib\)/telemetry|$(localstatedir)/\1/telemetry|g' -e 's|/run/telem-0|$(socketdir)/telem-0|g' \
+	-e 's|/var/\(spool\|lib\|log\)/|$(localstatedir)/\1/|g' -e 's|/run/telem-0|$(socketdir)/telem-0|g' \
 	-e 's|https://clr.telemetry.intel.com/v3/collector|$(server)|g'
 export CC CFLAGS LDFLAGS OBJCOPY AR
 

@@ -29,6 +29,8 @@ fn main() {
     path("CONFIG", format!("{sysconfdir}/telemetrics/telemetrics.conf"));
     path("DEFAULT_CONFIG", format!("{datadir}/defaults/telemetrics/telemetrics.conf"));
     path("MACHINE_ID", format!("{localstatedir}/lib/telemetry/machine_id"));
+    path("JOURNAL", format!("{localstatedir}/log/telemetry/journal"));
+    path("RECORDS", format!("{localstatedir}/log/telemetry/records"));
     path("SPOOL", format!("{localstatedir}/spool/telemetry"));
     path("SOCKET", format!("{socketdir}/telem-0"));
 

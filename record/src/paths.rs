@@ -15,6 +15,10 @@ pub const CONFIG: &str = env!("TELEMETRY_PATH_CONFIG");
 pub const DEFAULT_CONFIG: &str = env!("TELEMETRY_PATH_DEFAULT_CONFIG");
 /// The rotating machine id.
 pub const MACHINE_ID: &str = env!("TELEMETRY_PATH_MACHINE_ID");
+/// A line for each record that was delivered.
+pub const JOURNAL: &str = env!("TELEMETRY_PATH_JOURNAL");
+/// Copies of payloads, named by the ids of the journal.
+pub const RECORDS: &str = env!("TELEMETRY_PATH_RECORDS");
 /// Default of the configuration key `spool_dir`.
 pub const SPOOL: &str = env!("TELEMETRY_PATH_SPOOL");
 /// Default of the configuration key `socket_path`.

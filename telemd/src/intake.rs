@@ -26,7 +26,7 @@ use crate::log;
 use crate::machine_id::MachineId;
 use crate::opt_in::OptIn;
 use crate::record_config::{self, RecordConfigError};
-use crate::spool::Spool;
+use crate::spool::{Spool, Urgency};
 
 /// Longest life of a connection.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -260,5 +260,6 @@ fn take(frame: &[u8], desk: &Desk) -> Result<(), Refusal> {
     let headers = frame.headers.with(Header::MachineId, &machine_id);
     let is_critical = headers.get(Header::Severity) == severity::CRITICAL.to_string().as_bytes();
     let file = spool_file::encode(frame.config, &headers, frame.payload);
-    desk.spool.store(file, is_critical).map_err(Refusal::Spool)
+    let urgency = if is_critical { Urgency::Critical } else { Urgency::Ordinary };
+    desk.spool.store(file, urgency).map_err(Refusal::Spool)
 }

@@ -8,27 +8,42 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod answer;
+mod back_off;
+mod clock;
 mod courier;
 mod files;
 mod intake;
+mod journal;
+mod limits;
+mod local_copy;
 mod log;
 mod machine_id;
 mod opt_in;
 mod options;
 mod record_config;
+mod rejected;
 mod settings;
 mod socket;
 mod spool;
 mod transport;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal};
-use record::config::Key;
+use record::config::{Key, Settings};
+use record::paths;
+use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 
+use back_off::BackOff;
+use clock::SystemClock;
+use courier::{Courier, Policy};
+use limits::RateLimits;
+use local_copy::LocalCopies;
 use machine_id::MachineId;
 use opt_in::OptIn;
 use options::{Action, Options};
@@ -46,20 +61,6 @@ enum StartError {
     #[error("signals: {0}")]
     Signals(#[from] nix::Error),
 }
-
-/// Keys that are read and checked, and have no effect yet.
-const NOT_IN_FORCE: [Key; 10] = [
-    Key::RecordExpiry,
-    Key::SpoolMaxSize,
-    Key::SpoolProcessTime,
-    Key::RateLimitEnabled,
-    Key::RecordBurstLimit,
-    Key::RecordWindowLength,
-    Key::ByteBurstLimit,
-    Key::ByteWindowLength,
-    Key::RateLimitStrategy,
-    Key::RecordRetentionEnabled,
-];
 
 fn main() -> ExitCode {
     match options::parse() {
@@ -86,33 +87,39 @@ fn main() -> ExitCode {
 /// order of a record's way, so that none loses what it holds.
 fn run(options: &Options) -> Result<(), StartError> {
     let settings = settings::load(options.config_file.as_deref())?;
-    let opt_in = OptIn::of_this_machine();
+    let opt_in = OptIn::at(Path::new(paths::OPT_IN));
     if !opt_in.is_given() {
         log::notice(format_args!("not opted in: {} does not exist; nothing is taken or sent", opt_in.path().display()));
         return Ok(());
     }
     let end_signals = block_end_signals()?;
     let listener = socket::listen(settings::path(&settings, Key::SocketPath))?;
-    let (spool, spooler) = Spool::open(settings::path(&settings, Key::SpoolDir))?;
+    let (spool, spooler) = Spool::open(settings::path(&settings, Key::SpoolDir), quota(&settings))?;
     let machine_id = Arc::new(MachineId::of_this_machine());
 
     let intake = intake::start(listener, spool.clone(), machine_id, opt_in.clone());
     let (stop_courier, courier_stops) = crossbeam_channel::bounded(0);
     let destination = match settings.boolean(Key::RecordServerDeliveryEnabled) {
         true => format!("sending to {}", settings.shown(Key::Server)),
-        false => "delivery is switched off: records stay in the spool".to_owned(),
+        false => "delivery is switched off: records stay on this machine".to_owned(),
     };
     let socket = settings::path(&settings, Key::SocketPath).display();
     log::notice(format_args!("listening on {socket}, {destination}"));
-    for key in NOT_IN_FORCE.into_iter().filter(|key| settings.line(*key).is_some()) {
-        log::warning(format_args!("{} is not in force in this version", key.name()));
-    }
 
-    let courier = settings.boolean(Key::RecordServerDeliveryEnabled).then(|| {
-        let transport = HttpTransport::new(settings);
-        let spool = spool.clone();
-        thread::spawn(move || courier::run(&spool, &transport, &opt_in, &courier_stops))
-    });
+    let retain = settings.boolean(Key::RecordRetentionEnabled);
+    let mut courier = Courier {
+        spool: spool.clone(),
+        clock: SystemClock::new(),
+        opt_in,
+        limits: RateLimits::new(&settings),
+        copies: LocalCopies::open(Path::new(paths::JOURNAL), Path::new(paths::RECORDS), retain),
+        policy: Policy::new(&settings),
+        back_off: BackOff::default(),
+        random,
+        warnings: log::Throttle::default(),
+        transport: HttpTransport::new(settings),
+    };
+    let courier = thread::spawn(move || courier.run(&courier_stops));
 
     let signal = end_signals.wait()?;
     log::notice(format_args!("{signal}: ending; what is in the spool stays there"));
@@ -120,10 +127,24 @@ fn run(options: &Options) -> Result<(), StartError> {
     drop(stop_courier);
     intake.stop();
     // A thread that panicked has ended the process.
-    let _ = courier.map(thread::JoinHandle::join);
+    let _ = courier.join();
     drop(spool);
     let _ = spooler.join();
     Ok(())
+}
+
+/// The bytes that the spool may take on disk; `None`: as many as there are.
+fn quota(settings: &Settings) -> Option<u64> {
+    let kibibytes = u64::try_from(settings.integer(Key::SpoolMaxSize)).ok()?;
+    Some(kibibytes.saturating_mul(1024))
+}
+
+/// Any number, for the length of a pause.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    // Without random numbers, the pause is the shortest.
+    let _ = SystemRandom::new().fill(&mut bytes);
+    u64::from_ne_bytes(bytes)
 }
 
 /// Blocks the signals in this thread and in those it starts.

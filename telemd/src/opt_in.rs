@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct OptIn(PathBuf);
 
 impl OptIn {
-    pub(crate) fn of_this_machine() -> Self {
-        Self(record::paths::OPT_IN.into())
+    pub(crate) fn at(path: &Path) -> Self {
+        Self(path.to_owned())
     }
 
     /// Whether the file exists now, of whatever type.

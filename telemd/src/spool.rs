@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,11 +16,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use record::spool_file::{self, SpoolFile};
+use record::spool_file;
 use ring::digest;
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 
+use crate::rejected::Rejected;
 use crate::{files, log};
 
 /// Names that start with this are not records yet.
@@ -31,6 +32,12 @@ const REQUESTS_MAX: usize = 64;
 /// turn.
 const NAMES_MAX: usize = 1024;
 
+/// What `stat(2)` counts blocks in.
+const BLOCK: u64 = 512;
+/// What a file takes at least, and in multiples.
+const PAGE: u64 = 4096;
+/// Time between two measurements of a spool that is full.
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 /// Time after which what was set aside, or could not be read, is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -58,28 +65,66 @@ impl Waiting {
         digest.finish().as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Whether the sender asked for a configuration file.
-    pub(crate) fn has_config(&self) -> bool {
-        SpoolFile::decode(&self.content).is_ok_and(|file| file.config.is_some())
-    }
-
-    pub(crate) fn file_name(&self) -> &Path {
-        &self.name.file
+    /// When it came.
+    pub(crate) fn arrival(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.name.arrival)
     }
 }
 
-/// A file of the spool. Names compare by arrival.
+/// A file of the spool. Names compare in the order of delivery: critical
+/// records first, then by arrival.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Name {
+    urgency: Urgency,
     /// Nanoseconds since the epoch.
     arrival: u64,
     file: PathBuf,
 }
 
+/// Whether a record is critical, as its name tells: those of the C daemons do
+/// not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Urgency {
+    /// Severity 4: synced before it is acknowledged, delivered first.
+    Critical,
+    /// All others.
+    Ordinary,
+}
+
+impl Urgency {
+    /// What stands for it in a name.
+    const fn letter(self) -> &'static str {
+        match self {
+            Self::Critical => "c",
+            Self::Ordinary => "o",
+        }
+    }
+}
+
+impl Name {
+    /// Of an entry of the directory. Our own names tell arrival and urgency:
+    /// `arrival-urgency-random`; of others, the time of the last change counts.
+    fn of(entry: &fs::DirEntry) -> io::Result<Self> {
+        let file = entry.file_name();
+        let mut parts = file.to_str().unwrap_or_default().splitn(3, '-');
+        let arrival = parts.next().and_then(|digits| digits.parse().ok());
+        let urgency = match parts.next() {
+            Some("c") => Urgency::Critical,
+            _ => Urgency::Ordinary,
+        };
+        let arrival = match arrival {
+            Some(arrival) if parts.next().is_some() => arrival,
+            _ => nanoseconds(entry.metadata()?.modified()?),
+        };
+        Ok(Self { urgency, arrival, file: file.into() })
+    }
+}
+
 enum Request {
-    Store { record: Vec<u8>, durably: bool, reply: Sender<io::Result<()>> },
+    Store { record: Vec<u8>, urgency: Urgency, reply: Sender<io::Result<()>> },
     Next { reply: Sender<Waiting> },
     Remove { waiting: Waiting },
+    Reject { waiting: Waiting, reason: String },
     GiveBack { waiting: Waiting },
     SetAside { waiting: Waiting },
 }
@@ -90,21 +135,21 @@ pub(crate) struct Spool(Sender<Request>);
 
 impl Spool {
     /// Opens the directory and starts the spooler, which ends when the last
-    /// `Spool` is dropped.
-    pub(crate) fn open(directory: &Path) -> Result<(Self, JoinHandle<()>), SpoolError> {
+    /// `Spool` is dropped. `quota`: the bytes on disk that it may take.
+    pub(crate) fn open(directory: &Path, quota: Option<u64>) -> Result<(Self, JoinHandle<()>), SpoolError> {
         let failed = |error| SpoolError::Directory { directory: directory.to_owned(), error };
-        let mut spooler = Spooler::open(directory).map_err(failed)?;
+        let mut spooler = Spooler::open(directory, quota).map_err(failed)?;
         let (requests, incoming) = bounded(REQUESTS_MAX);
         let thread = thread::Builder::new().name("spooler".into()).spawn(move || spooler.serve(&incoming));
         Ok((Self(requests), thread.map_err(failed)?))
     }
 
     /// Puts a record, encoded as a spool file, on disk. Returns when it is
-    /// there; `durably`, when a power failure cannot take it any more.
-    pub(crate) fn store(&self, record: Vec<u8>, durably: bool) -> io::Result<()> {
+    /// there; a critical one, when a power failure cannot take it any more.
+    pub(crate) fn store(&self, record: Vec<u8>, urgency: Urgency) -> io::Result<()> {
         let (reply, answer) = bounded(1);
         let ended = || io::Error::from_raw_os_error(nix::libc::ESHUTDOWN);
-        self.0.send(Request::Store { record, durably, reply }).map_err(|_| ended())?;
+        self.0.send(Request::Store { record, urgency, reply }).map_err(|_| ended())?;
         answer.recv().map_err(|_| ended())?
     }
 
@@ -119,6 +164,11 @@ impl Spool {
     /// Deletes a record that is not needed any more.
     pub(crate) fn remove(&self, waiting: Waiting) {
         let _ = self.0.send(Request::Remove { waiting });
+    }
+
+    /// Moves a record away that no collector will ever take.
+    pub(crate) fn reject(&self, waiting: Waiting, reason: String) {
+        let _ = self.0.send(Request::Reject { waiting, reason });
     }
 
     /// Returns a record that could not be delivered, for reasons of its own: the
@@ -146,12 +196,18 @@ struct Spooler {
     /// What must not hold up the others, until [`RETRY_INTERVAL`] has passed.
     aside: BTreeSet<Name>,
     aside_since: Instant,
+    rejected: Rejected,
+    /// Bytes on disk that the spool may take; `None`: no limit.
+    quota: Option<u64>,
+    /// Bytes on disk; `None`: to be measured.
+    size: Option<u64>,
+    measured: Instant,
     last_arrival: u64,
     asked: Option<Sender<Waiting>>,
 }
 
 impl Spooler {
-    fn open(directory: &Path) -> io::Result<Self> {
+    fn open(directory: &Path, quota: Option<u64>) -> io::Result<Self> {
         let mut spooler = Self {
             directory: directory.to_owned(),
             directory_file: lock(File::open(directory)?)?,
@@ -161,6 +217,10 @@ impl Spooler {
             taken: None,
             aside: BTreeSet::new(),
             aside_since: Instant::now(),
+            rejected: Rejected::beside(directory),
+            quota,
+            size: None,
+            measured: Instant::now(),
             last_arrival: 0,
             asked: None,
         };
@@ -190,7 +250,7 @@ impl Spooler {
             if is_hidden || !entry.file_type()?.is_file() {
                 continue;
             }
-            let name = Name { arrival: arrival(&entry)?, file: entry.file_name().into() };
+            let name = Name::of(&entry)?;
             self.last_arrival = self.last_arrival.max(name.arrival);
             if self.taken.as_ref() != Some(&name) && !self.aside.contains(&name) {
                 found.insert(name);
@@ -231,8 +291,8 @@ impl Spooler {
                 }
             };
             match request {
-                Request::Store { record, durably, reply } => {
-                    let stored = self.store(&record, durably);
+                Request::Store { record, urgency, reply } => {
+                    let stored = self.store(&record, urgency);
                     if let Err(error) = &stored {
                         log::error(format_args!(
                             "spool_dir {}: {error}; a record was refused",
@@ -245,6 +305,10 @@ impl Spooler {
                 Request::Remove { waiting } => {
                     self.taken = None;
                     self.remove(&waiting.name);
+                }
+                Request::Reject { waiting, reason } => {
+                    self.taken = None;
+                    self.reject(waiting.name, &reason);
                 }
                 Request::GiveBack { waiting } => {
                     self.taken = None;
@@ -322,17 +386,40 @@ impl Spooler {
         }
     }
 
-    fn remove(&self, name: &Name) {
-        if let Err(error) = fs::remove_file(self.directory.join(&name.file)) {
+    fn reject(&mut self, name: Name, reason: &str) {
+        let file = name.file.display();
+        match self.rejected.take(&self.directory.join(&name.file)) {
+            Ok(()) => {
+                let target = self.rejected.directory().display();
+                log::error(format_args!("spool file {file}: {reason}; it was moved to {target}"));
+                // The size of the spool is measured when it matters.
+                self.size = None;
+            }
+            Err(error) => {
+                log::error(format_args!("spool file {file}: {reason}; it cannot be moved away: {error}"));
+                self.set_aside(name);
+            }
+        }
+    }
+
+    fn remove(&mut self, name: &Name) {
+        let path = self.directory.join(&name.file);
+        let freed = path.symlink_metadata().map_or(0, |metadata| metadata.blocks() * BLOCK);
+        self.size = self.size.map(|size| size.saturating_sub(freed));
+        if let Err(error) = fs::remove_file(path) {
             log::error(format_args!("spool file {}: {error}; it may be delivered again", name.file.display()));
         }
     }
 
-    fn store(&mut self, record: &[u8], durably: bool) -> io::Result<()> {
-        let name = self.new_name()?;
+    fn store(&mut self, record: &[u8], urgency: Urgency) -> io::Result<()> {
+        let needed = (record.len() as u64).next_multiple_of(PAGE);
+        if !self.has_room(needed)? {
+            return Err(Errno::EDQUOT.into());
+        }
+        let name = self.new_name(urgency)?;
         let target = self.directory.join(&name.file);
         let temporary = self.directory.join(format!("{TEMPORARY_PREFIX}{}", name.file.display()));
-        let written = self.write(&temporary, &target, record, durably);
+        let written = self.write(&temporary, &target, record, urgency);
         if written.is_err() {
             // Whatever of it is there: it is not acknowledged, and must not be
             // delivered.
@@ -340,31 +427,62 @@ impl Spooler {
             let _ = fs::remove_file(&target);
         }
         written?;
+        self.size = self.size.map(|size| size.saturating_add(needed));
         self.insert(name);
         Ok(())
     }
 
-    fn write(&self, temporary: &Path, target: &Path, record: &[u8], durably: bool) -> io::Result<()> {
+    /// Whether so many bytes fit in the quota. Before that is denied, the
+    /// directory is measured: others may have made room.
+    fn has_room(&mut self, needed: u64) -> io::Result<bool> {
+        let Some(quota) = self.quota else { return Ok(true) };
+        let fits = |size: u64| size.saturating_add(needed) <= quota;
+        if self.size.is_some_and(fits) {
+            return Ok(true);
+        }
+        if self.size.is_none() || self.measured.elapsed() >= MEASURE_INTERVAL {
+            self.measured = Instant::now();
+            self.size = Some(measure(&self.directory)?);
+        }
+        Ok(self.size.is_some_and(fits))
+    }
+
+    fn write(&self, temporary: &Path, target: &Path, record: &[u8], urgency: Urgency) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
         file.write_all(record)?;
-        if durably {
+        if urgency == Urgency::Critical {
             file.sync_all()?;
         }
         fs::rename(temporary, target)?;
-        if durably {
+        if urgency == Urgency::Critical {
             self.directory_file.sync_all()?;
         }
         Ok(())
     }
 
     /// A name behind all others, whatever the clock does.
-    fn new_name(&mut self) -> io::Result<Name> {
+    fn new_name(&mut self, urgency: Urgency) -> io::Result<Name> {
         let mut random = [0; 4];
         self.random.fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
         let arrival = nanoseconds(SystemTime::now()).max(self.last_arrival.saturating_add(1));
         self.last_arrival = arrival;
-        Ok(Name { arrival, file: format!("{arrival:020}-{:08x}", u32::from_ne_bytes(random)).into() })
+        let file = format!("{arrival:020}-{}-{:08x}", urgency.letter(), u32::from_ne_bytes(random)).into();
+        Ok(Name { urgency, arrival, file })
     }
+}
+
+/// The bytes on disk of all files of a directory.
+fn measure(directory: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(directory)? {
+        match entry?.metadata() {
+            Ok(metadata) if metadata.is_file() => size += metadata.blocks() * BLOCK,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(size)
 }
 
 /// Two daemons on one spool would deliver everything twice, and sweep away what
@@ -378,17 +496,6 @@ fn lock(directory: File) -> io::Result<Flock<File>> {
 
 fn nanoseconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
-}
-
-/// When a record came: its name tells, or, for files of the C daemons, the
-/// time of the last change.
-fn arrival(entry: &fs::DirEntry) -> io::Result<u64> {
-    let name = entry.file_name();
-    let number = name.to_str().and_then(|name| name.split_once('-')).and_then(|(digits, _)| digits.parse().ok());
-    match number {
-        Some(arrival) => Ok(arrival),
-        None => Ok(nanoseconds(entry.metadata()?.modified()?)),
-    }
 }
 
 #[cfg(test)]
@@ -411,9 +518,9 @@ mod tests {
     #[test]
     fn records_come_out_oldest_first_and_stay_until_they_are_removed() {
         let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = Spool::open(directory.path()).unwrap();
+        let (spool, _) = Spool::open(directory.path(), None).unwrap();
         for text in ["one", "two", "three"] {
-            spool.store(text.into(), false).unwrap();
+            spool.store(text.into(), Urgency::Ordinary).unwrap();
         }
         let (first, text) = content(&spool);
         assert_eq!((text.as_str(), files(directory.path()).len()), ("one", 3), "taken is not removed");
@@ -428,12 +535,12 @@ mod tests {
     fn a_new_daemon_finds_what_the_old_one_left() {
         let directory = tempfile::tempdir().unwrap();
         {
-            let (spool, thread) = Spool::open(directory.path()).unwrap();
-            spool.store("kept".into(), true).unwrap();
+            let (spool, thread) = Spool::open(directory.path(), None).unwrap();
+            spool.store("kept".into(), Urgency::Critical).unwrap();
             drop(spool);
             thread.join().unwrap();
         }
-        let (spool, _) = Spool::open(directory.path()).unwrap();
+        let (spool, _) = Spool::open(directory.path(), None).unwrap();
         assert_eq!(content(&spool).1, "kept");
     }
 
@@ -446,24 +553,24 @@ mod tests {
         fs::create_dir(path("directory")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", path("link")).unwrap();
         fs::write(path("aB3xY9"), "of a C daemon").unwrap();
-        let (spool, _) = Spool::open(directory.path()).unwrap();
+        let (spool, _) = Spool::open(directory.path(), None).unwrap();
         assert_eq!(files(directory.path()), [".hidden", "aB3xY9", "directory", "link"]);
         let (waiting, text) = content(&spool);
         assert_eq!(text, "of a C daemon");
         spool.remove(waiting);
-        spool.store("new".into(), false).unwrap();
+        spool.store("new".into(), Urgency::Ordinary).unwrap();
         assert_eq!(content(&spool).1, "new", "the directory and the link do not block");
     }
 
     #[test]
     fn more_records_than_names_fit_in_memory_all_come_out_in_order() {
         let directory = tempfile::tempdir().unwrap();
-        let (spool, thread) = Spool::open(directory.path()).unwrap();
+        let (spool, thread) = Spool::open(directory.path(), None).unwrap();
         let count = NAMES_MAX * 2 + 10;
         let mut stored = 0..count;
         let mut store = |count: usize| {
             for number in stored.by_ref().take(count) {
-                spool.store(number.to_string().into(), false).unwrap();
+                spool.store(number.to_string().into(), Urgency::Ordinary).unwrap();
             }
         };
         store(NAMES_MAX + 100);
@@ -482,19 +589,19 @@ mod tests {
     #[test]
     fn a_record_that_cannot_be_written_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = Spool::open(directory.path()).unwrap();
+        let (spool, _) = Spool::open(directory.path(), None).unwrap();
         let gone = directory.path().to_owned();
         drop(directory);
-        assert_eq!(spool.store("lost".into(), false).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(spool.store("lost".into(), Urgency::Ordinary).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!gone.exists());
     }
 
     #[test]
     fn d7_a_file_that_cannot_be_read_does_not_hold_up_the_others() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spooler = Spooler::open(directory.path()).unwrap();
-        spooler.store(b"one", false).unwrap();
-        spooler.store(b"two", false).unwrap();
+        let mut spooler = Spooler::open(directory.path(), None).unwrap();
+        spooler.store(b"one", Urgency::Ordinary).unwrap();
+        spooler.store(b"two", Urgency::Ordinary).unwrap();
         let first = directory.path().join(&spooler.names.first().unwrap().file);
         // Reading a directory fails for every user, as a bad sector would.
         fs::rename(&first, directory.path().join("aside")).unwrap();
@@ -511,16 +618,16 @@ mod tests {
     #[test]
     fn a_second_daemon_cannot_use_the_same_spool() {
         let directory = tempfile::tempdir().unwrap();
-        let _first = Spool::open(directory.path()).unwrap();
-        let error = Spool::open(directory.path()).err().unwrap().to_string();
+        let _first = Spool::open(directory.path(), None).unwrap();
+        let error = Spool::open(directory.path(), None).err().unwrap().to_string();
         assert!(error.contains("another telemd uses it"), "{error}");
     }
 
     #[test]
     fn a_scan_that_fails_forgets_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spooler = Spooler::open(directory.path()).unwrap();
-        spooler.store(b"one", false).unwrap();
+        let mut spooler = Spooler::open(directory.path(), None).unwrap();
+        spooler.store(b"one", Urgency::Ordinary).unwrap();
         let away = directory.path().with_extension("away");
         fs::rename(directory.path(), &away).unwrap();
         assert!(spooler.scan().is_err());
@@ -529,9 +636,62 @@ mod tests {
     }
 
     #[test]
+    fn critical_records_come_out_first() {
+        let directory = tempfile::tempdir().unwrap();
+        {
+            let (spool, thread) = Spool::open(directory.path(), None).unwrap();
+            for (text, urgency) in [("1", Urgency::Ordinary), ("2", Urgency::Critical), ("3", Urgency::Critical)] {
+                spool.store(text.into(), urgency).unwrap();
+            }
+            drop(spool);
+            thread.join().unwrap();
+        }
+        let (spool, _) = Spool::open(directory.path(), None).unwrap();
+        for expected in ["2", "3", "1"] {
+            let (waiting, text) = content(&spool);
+            assert_eq!(text, expected, "also after a restart");
+            spool.remove(waiting);
+        }
+    }
+
+    #[test]
+    fn d18_a_full_quota_refuses_with_an_errno_and_room_is_seen_when_others_make_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spooler = Spooler::open(directory.path(), Some(3 * PAGE)).unwrap();
+        for _ in 0..3 {
+            spooler.store(&[b'x'; 100], Urgency::Ordinary).unwrap();
+        }
+        let error = spooler.store(b"one too many", Urgency::Ordinary).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(Errno::EDQUOT as i32));
+        assert_eq!(files(directory.path()).len(), 3, "nothing is left of it");
+        fs::remove_file(directory.path().join(&files(directory.path())[0])).unwrap();
+        spooler.measured -= MEASURE_INTERVAL;
+        spooler.store(b"fits again", Urgency::Ordinary).unwrap();
+    }
+
+    #[test]
+    fn a_quota_of_0_is_always_full() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spooler = Spooler::open(directory.path(), Some(0)).unwrap();
+        assert!(spooler.store(b"x", Urgency::Ordinary).is_err());
+    }
+
+    #[test]
+    fn d9_what_comes_and_goes_leaves_the_size_right() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spooler = Spooler::open(directory.path(), Some(100 * PAGE)).unwrap();
+        for _ in 0..300 {
+            spooler.store(&[b'x'; 5000], Urgency::Ordinary).unwrap();
+            let waiting = spooler.take_oldest().unwrap();
+            spooler.remove(&waiting.name);
+        }
+        assert_eq!(spooler.size, Some(measure(directory.path()).unwrap()));
+    }
+
+    #[test]
     fn the_record_id_is_that_of_one_file() {
         let waiting = |file: &str, content: &str| Waiting {
-            name: Name { arrival: 1, file: file.into() },
+            name: Name { urgency: Urgency::Ordinary, arrival: 1, file: file.into() },
             content: content.into(),
         };
         let id = waiting("a", "b").record_id();
@@ -544,6 +704,6 @@ mod tests {
 
     #[test]
     fn d26_a_missing_directory_is_an_error_at_start() {
-        assert!(Spool::open(Path::new("/nonexistent/spool")).is_err());
+        assert!(Spool::open(Path::new("/nonexistent/spool"), None).is_err());
     }
 }

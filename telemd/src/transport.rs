@@ -4,16 +4,18 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use record::config::{Key, Settings};
 use record::header::Header;
 use record::spool_file::SpoolFile;
 use record::text::header_byte;
 use ureq::Agent;
+use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderName, HeaderValue, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
+use crate::answer::Verdict;
 use crate::courier::{Failure, Transport};
 use crate::record_config::{self, RecordConfigError};
 use crate::{files, log};
@@ -113,27 +115,28 @@ fn tid_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 }
 
 impl Transport for HttpTransport {
-    fn post(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, Failure> {
-        let Some(path) = record.config else { return self.post_to_server(record, record_id) };
+    fn post(&self, record: &SpoolFile<'_>, record_id: &str, now: SystemTime) -> Result<Verdict, Failure> {
+        let Some(path) = record.config else { return self.post_to_server(record, record_id, now) };
         // Server, certificates and TID are those of the file, or nothing is
         // sent: the sender asked for these settings and no others.
         let settings = record_config::load(Path::new(OsStr::from_bytes(path))).map_err(|error| match error {
             RecordConfigError::Shortage { .. } => Failure::Retry(format!("configuration file {error}")),
             _ => Failure::Hopeless(format!("configuration file {error}")),
         })?;
-        Self::new(settings).post_to_server(record, record_id)
+        Self::new(settings).post_to_server(record, record_id, now)
     }
 }
 
 impl HttpTransport {
-    fn post_to_server(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<u16, Failure> {
+    fn post_to_server(&self, record: &SpoolFile<'_>, record_id: &str, now: SystemTime) -> Result<Verdict, Failure> {
         let agent = self.agent().map_err(Failure::Retry)?;
         let request = self.request(record, record_id).map_err(Failure::Retry)?;
         let failed = |error| Failure::Retry(format!("server {}: {error}", self.server));
         let mut response = agent.run(request).map_err(failed)?;
         // A connection whose answer was read to its end can be used again.
         let _ = response.body_mut().with_config().limit(BUFFER as u64).read_to_vec();
-        Ok(response.status().as_u16())
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        Ok(Verdict::of(response.status(), retry_after, now))
     }
 
     fn request<'a>(&self, record: &SpoolFile<'a>, record_id: &str) -> Result<Request<&'a [u8]>, String> {

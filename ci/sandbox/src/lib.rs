@@ -16,6 +16,15 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// Directories that an installation has.
+const DIRECTORIES: [&str; 6] = [
+    "/etc/telemetrics",
+    "/run",
+    "/var/cache/ldconfig",
+    "/var/lib/telemetry",
+    "/var/log/telemetry/records",
+    "/var/spool/telemetry",
+];
 /// Directories of `/etc` that programs need and tests do not change.
 const SHARED_DIRECTORIES: [&str; 3] = ["/etc/alternatives", "/etc/ssl", "/etc/ld.so.conf.d"];
 /// Files of `/etc` that programs need; copied.
@@ -51,9 +60,7 @@ impl Sandbox {
     /// A machine on which telemetry is installed and not switched on.
     pub fn new() -> Self {
         let sandbox = Self { root: TempDir::new().expect("a temporary directory"), mounts: Vec::new() };
-        for directory in
-            ["/etc/telemetrics", "/run", "/var/spool/telemetry", "/var/lib/telemetry", "/var/cache/ldconfig"]
-        {
+        for directory in DIRECTORIES {
             fs::create_dir_all(sandbox.path(directory)).expect("a directory of the sandbox");
         }
         for directory in SHARED_DIRECTORIES {

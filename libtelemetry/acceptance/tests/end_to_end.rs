@@ -37,6 +37,10 @@ impl Machine {
         self.collector.received().recv_timeout(PATIENCE).expect("a record arrives")
     }
 
+    fn journal(&self) -> String {
+        fs::read_to_string(self.sandbox.path("/var/log/telemetry/journal")).unwrap_or_default()
+    }
+
     fn spool(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.sandbox.path("/var/spool/telemetry")).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
@@ -100,6 +104,10 @@ fn the_tutorial_program_compiled_by_its_documented_command_sends_its_record() {
     assert_eq!(received.header("user-agent"), None);
     assert_only_declared(&received);
     wait_until("the delivered record is deleted", || machine.spool().is_empty());
+    let journal = machine.journal();
+    let fields: Vec<&str> = journal.trim_end().split('\x1e').collect();
+    assert_eq!((fields.len(), fields[2]), (5, "org.clearlinux/hello/world"), "{journal}");
+    assert_eq!(fields[3], received.header("event-id").unwrap());
 }
 
 #[test]
@@ -210,7 +218,7 @@ fn a_failed_delivery_is_tried_again_by_the_running_daemon() {
     machine.collector.answer_with(200);
     machine.receive();
     wait_until("the spool is empty", || machine.spool().is_empty());
-    assert!(telemd.log().contains("status 500"), "{}", telemd.log());
+    assert!(telemd.log().contains("the server answered 500"), "{}", telemd.log());
 }
 
 #[test]
@@ -300,15 +308,49 @@ fn an_unreadable_spool_file_does_not_hold_up_the_others() {
 fn with_delivery_switched_off_nothing_leaves_the_machine() {
     let machine = Machine::new();
     machine.sandbox.configure(&format!(
-        "server={}\nrecord_server_delivery_enabled=false\nspool_max_size=0",
+        "server={}\nrecord_server_delivery_enabled=false\nrecord_retention_enabled=true",
         machine.collector.url()
     ));
     let telemd = machine.sandbox.start_telemd();
     succeed(&mut machine.sandbox.command(&send_program().path));
-    assert!(machine.collector.received().recv_timeout(Duration::from_secs(2)).is_err());
-    assert_eq!(machine.spool().len(), 1);
+    wait_until("the record is noted", || machine.journal().lines().count() == 1);
+    assert!(machine.collector.received().recv_timeout(Duration::from_secs(1)).is_err());
+    assert!(machine.spool().is_empty());
     assert!(telemd.log().contains("delivery is switched off"), "{}", telemd.log());
-    assert!(telemd.log().contains("spool_max_size is not in force"), "{}", telemd.log());
+    let journal = machine.journal();
+    let id = journal.split('\x1e').next().unwrap();
+    let copy = machine.sandbox.path("/var/log/telemetry/records").join(id);
+    assert_eq!(fs::read_to_string(copy).unwrap(), "ping\n\n");
+}
+
+#[test]
+fn d18_a_full_spool_is_told_to_the_sender() {
+    let machine = Machine::new();
+    machine.collector.answer_with(503);
+    machine.sandbox.configure(&format!("server={}\nspool_max_size=8", machine.collector.url()));
+    let telemd = machine.sandbox.start_telemd();
+    let output = stdout_of(machine.sandbox.command(&send_program().path).args(["-r", "4"]));
+    let results: Vec<&str> = output.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    let full = format!("-{}", libc::EDQUOT);
+    assert_eq!(results, ["0", "0", full.as_str(), full.as_str()]);
+    assert_eq!(machine.spool().len(), 2);
+    assert!(telemd.log().contains("a record was refused"), "{}", telemd.log());
+}
+
+#[test]
+fn d7_a_record_that_the_server_rejects_is_kept_beside_the_spool() {
+    let machine = Machine::new();
+    machine.collector.answer_with(400);
+    let telemd = machine.sandbox.start_telemd();
+    let program = send_program();
+    succeed(&mut machine.sandbox.command(&program.path));
+    machine.receive();
+    wait_until("it is moved away", || machine.spool().is_empty());
+    assert_eq!(fs::read_dir(machine.sandbox.path("/var/spool/rejected")).unwrap().count(), 1);
+    assert!(telemd.log().contains("the server answered 400 Bad Request; it was moved to"), "{}", telemd.log());
+    machine.collector.answer_with(201);
+    succeed(&mut machine.sandbox.command(&program.path));
+    machine.receive();
 }
 
 #[test]

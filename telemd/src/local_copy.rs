@@ -1,0 +1,164 @@
+//! What stays on this machine of a record that is done with: a line of the
+//! journal, and, if the administrator wants it, a copy of the payload.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use record::header::Header;
+use record::spool_file::SpoolFile;
+
+use crate::files;
+use crate::journal::{Entry, Journal, JournalError};
+use crate::log;
+
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// More than a boot id has.
+const BOOT_ID_MAX: usize = 128;
+
+/// The journal and the copies.
+pub(crate) struct LocalCopies {
+    /// `None` if it cannot be opened: then there are no copies either, because
+    /// nothing would ever remove them.
+    journal: Option<Journal>,
+    records: PathBuf,
+    retain: bool,
+}
+
+impl LocalCopies {
+    /// Opens the journal. Without one, the daemon does its work all the same.
+    pub(crate) fn open(journal: &Path, records: &Path, retain: bool) -> Self {
+        let boot_id = files::read_regular(Path::new(BOOT_ID), BOOT_ID_MAX).unwrap_or_default();
+        let boot_id = String::from_utf8_lossy(boot_id.trim_ascii()).into_owned();
+        let journal = Journal::open(journal, boot_id)
+            .inspect_err(|error| log::error(format_args!("{error}; no record is noted")))
+            .ok();
+        Self { journal, records: records.to_owned(), retain }
+    }
+
+    /// Notes a record, once. What goes wrong is logged: it is no reason to
+    /// deliver the record again.
+    pub(crate) fn note(&mut self, record: &SpoolFile<'_>, now: SystemTime) {
+        if let Err(error) = self.try_note(record, now) {
+            log::error(format_args!("{error}"));
+        }
+        self.prune();
+    }
+
+    fn try_note(&mut self, record: &SpoolFile<'_>, now: SystemTime) -> Result<(), JournalError> {
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let id = journal.append(&Entry {
+            time: now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            classification: record.headers.get(Header::Classification),
+            event_id: record.headers.get(Header::EventId),
+        })?;
+        if self.retain {
+            let path = self.records.join(id);
+            write_copy(&path, record.body).map_err(|error| JournalError::Io { path, error })?;
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest lines, and the copies that belong to them, whether
+    /// copies are wanted now or not.
+    fn prune(&mut self) {
+        let Some(journal) = &mut self.journal else { return };
+        match journal.prune() {
+            Ok(removed) => {
+                for id in removed.iter().filter(|id| record::event_id::is_valid(id.as_bytes())) {
+                    let _ = fs::remove_file(self.records.join(id));
+                }
+            }
+            Err(error) => log::error(format_args!("{error}; old lines stay")),
+        }
+    }
+}
+
+/// The body as it was sent, and one more newline, as the C daemons have it.
+fn write_copy(path: &Path, body: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path)?;
+    file.write_all(body)?;
+    file.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const FILE: &str = include_str!("../tests/data/spool-file-of-the-c-daemon");
+
+    struct Machine(tempfile::TempDir);
+
+    impl Machine {
+        fn new() -> Self {
+            let machine = Self(tempfile::tempdir().unwrap());
+            fs::create_dir(machine.records()).unwrap();
+            machine
+        }
+        fn journal(&self) -> PathBuf {
+            self.0.path().join("journal")
+        }
+        fn records(&self) -> PathBuf {
+            self.0.path().join("records")
+        }
+        fn note(&self, count: usize, retain: bool) {
+            let mut copies = LocalCopies::open(&self.journal(), &self.records(), retain);
+            let record = SpoolFile::decode(FILE.as_bytes()).unwrap();
+            for _ in 0..count {
+                copies.note(&record, UNIX_EPOCH + Duration::from_secs(1_700_000_100));
+            }
+        }
+        fn lines(&self) -> Vec<String> {
+            fs::read_to_string(self.journal()).unwrap().lines().map(str::to_owned).collect()
+        }
+        fn copies(&self) -> Vec<String> {
+            let entries = fs::read_dir(self.records()).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        }
+    }
+
+    #[test]
+    fn d1_a_noted_record_has_one_line_and_one_copy() {
+        let machine = Machine::new();
+        machine.note(1, true);
+        let lines = machine.lines();
+        let fields: Vec<&str> = lines[0].split('\x1e').collect();
+        assert_eq!(fields[1..4], ["1700000100", "org.example/demo/ping", "0123456789abcdef0123456789abcdef"]);
+        assert_eq!(machine.copies(), [fields[0]]);
+        assert_eq!(fs::read_to_string(machine.records().join(fields[0])).unwrap(), "ping\n\n");
+    }
+
+    #[test]
+    fn without_retention_there_is_a_line_and_no_copy() {
+        let machine = Machine::new();
+        machine.note(1, false);
+        assert_eq!((machine.lines().len(), machine.copies().len()), (1, 0));
+    }
+
+    #[test]
+    fn d23_copies_go_with_their_lines_also_when_retention_was_switched_off() {
+        let machine = Machine::new();
+        machine.note(10, true);
+        assert_eq!(machine.copies().len(), 10);
+        machine.note(300, false);
+        assert_eq!(machine.copies().len(), 0);
+    }
+
+    #[test]
+    fn d20_without_a_line_there_is_no_copy() {
+        let machine = Machine::new();
+        let mut copies = LocalCopies::open(&machine.journal(), &machine.records(), true);
+        let file = FILE.replace("org.example/demo/ping", "no/classification");
+        copies.note(&SpoolFile::decode(file.as_bytes()).unwrap(), SystemTime::now());
+        assert_eq!((machine.lines().len(), machine.copies().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_opened_is_no_reason_to_stop() {
+        let mut copies = LocalCopies::open(Path::new("/nonexistent/journal"), Path::new("/nonexistent"), true);
+        copies.note(&SpoolFile::decode(FILE.as_bytes()).unwrap(), SystemTime::now());
+    }
+}

@@ -1,0 +1,74 @@
+//! Records that no collector will ever take: they are kept beside the spool,
+//! the newest of them, for the administrator to look at.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// Files that are kept.
+const FILES_MAX: usize = 100;
+
+/// The directory `rejected` beside the spool.
+pub(crate) struct Rejected(PathBuf);
+
+impl Rejected {
+    pub(crate) fn beside(spool: &Path) -> Self {
+        Self(spool.with_file_name("rejected"))
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0
+    }
+
+    /// Moves a file here, and removes the oldest if there are too many.
+    pub(crate) fn take(&self, file: &Path) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        fs::rename(file, self.0.join(name))?;
+        self.prune()
+    }
+
+    fn prune(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                files.push((entry.metadata()?.modified()?, entry.path()));
+            }
+        }
+        files.sort();
+        let surplus = files.len().saturating_sub(FILES_MAX);
+        files.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn the_newest_hundred_are_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = directory.path().join("spool");
+        fs::create_dir(&spool).unwrap();
+        let rejected = Rejected::beside(&spool);
+        for number in 0..FILES_MAX as u64 + 5 {
+            let path = spool.join(format!("{number:03}"));
+            let file = fs::File::create(&path).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(number)).unwrap();
+            rejected.take(&path).unwrap();
+        }
+        let mut names: Vec<_> = fs::read_dir(directory.path().join("rejected"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!((names.len(), names[0].as_str()), (FILES_MAX, "005"));
+        assert_eq!(fs::read_dir(&spool).unwrap().count(), 0);
+    }
+}
