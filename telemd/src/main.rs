@@ -23,6 +23,7 @@ mod opt_in;
 mod options;
 mod record_config;
 mod rejected;
+mod request_form;
 mod settings;
 mod socket;
 mod spool;

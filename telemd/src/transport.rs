@@ -7,9 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use record::config::{Key, Settings};
-use record::header::Header;
 use record::spool_file::SpoolFile;
-use record::text::header_byte;
 use ureq::Agent;
 use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderName, HeaderValue, Request};
@@ -18,6 +16,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use crate::answer::Verdict;
 use crate::courier::{Failure, Transport};
 use crate::record_config::{self, RecordConfigError};
+use crate::request_form::RequestForm;
 use crate::{files, log};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +32,7 @@ const RECORD_ID: HeaderName = HeaderName::from_static("x-telemetry-record-id");
 pub(crate) struct HttpTransport {
     settings: Settings,
     server: String,
+    form: RequestForm,
     tid: Option<(HeaderName, HeaderValue)>,
     /// Made when the certificates can be read.
     agent: OnceLock<Agent>,
@@ -41,7 +41,8 @@ pub(crate) struct HttpTransport {
 impl HttpTransport {
     pub(crate) fn new(settings: Settings) -> Self {
         let tid = tid_header(settings.text(Key::TidHeader));
-        Self { server: settings.shown(Key::Server), tid, settings, agent: OnceLock::new() }
+        let form = RequestForm::of(&settings);
+        Self { server: settings.shown(Key::Server), form, tid, settings, agent: OnceLock::new() }
     }
 
     fn agent(&self) -> Result<&Agent, String> {
@@ -139,24 +140,16 @@ impl HttpTransport {
         Ok(Verdict::of(response.status(), retry_after, now))
     }
 
-    fn request<'a>(&self, record: &SpoolFile<'a>, record_id: &str) -> Result<Request<&'a [u8]>, String> {
-        let mut request =
-            Request::post(self.server.as_str()).header(RECORD_ID, record_id).header("content-type", "application/text");
-        for (header, value) in record.headers.iter().filter(|(_, value)| !value.is_empty()) {
-            request = request.header(header.http_name(), header_value(header, value)?);
-        }
+    fn request(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<Request<Vec<u8>>, String> {
+        let request = Request::post(self.server.as_str()).header(RECORD_ID, record_id);
+        let (mut request, body) = self.form.write(record, request)?;
         if let Some((name, value)) = &self.tid {
             request = request.header(name, value);
         }
-        let request = request.body(record.body).map_err(|error| format!("server {}: {error}", self.server))?;
+        let request = request.body(body).map_err(|error| format!("server {}: {error}", self.server))?;
         if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
             return Err(format!("server {}: the address must start with http:// or https://", self.server));
         }
         Ok(request)
     }
-}
-
-fn header_value(header: Header, value: &[u8]) -> Result<HeaderValue, String> {
-    let clean: Vec<u8> = value.iter().copied().map(header_byte).collect();
-    HeaderValue::from_bytes(&clean).map_err(|error| format!("header {}: {error}", header.name()))
 }

@@ -149,13 +149,24 @@ impl Telemd {
     }
 
     /// Sends SIGTERM, and waits for the end.
-    pub fn terminate(mut self) -> ExitStatus {
+    pub fn terminate(self) -> ExitStatus {
+        self.end("TERM")
+    }
+
+    /// Sends SIGKILL, and waits for the end.
+    pub fn kill(self) {
+        self.end("KILL");
+    }
+
+    fn end(mut self, signal: &str) -> ExitStatus {
         let bwrap = self.child.id();
         let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
         // The shell's own command: not every system has one in a file.
-        let status =
-            Command::new("sh").args(["-c", "kill -TERM \"$@\"", "sh"]).args(children.split_whitespace()).status();
-        assert!(status.expect("sh").success());
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "signal=$1; shift; kill -s \"$signal\" \"$@\"", "sh", signal])
+            .args(children.split_whitespace());
+        assert!(shell.status().expect("sh").success());
         self.child.wait().expect("bwrap")
     }
 }
