@@ -176,7 +176,8 @@ impl<T: Transport, C: Clock> Courier<T, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::Urgency;
+    use crate::spool::SpoolRules;
+    use crate::spool_name::Urgency;
     use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
     use std::fs;
@@ -252,7 +253,7 @@ mod tests {
                 pauses_left: Rc::new(Cell::new(1000)),
             };
             let courier = Courier {
-                spool: Spool::open(&path("spool"), None).unwrap().0,
+                spool: Spool::open(&path("spool"), SpoolRules::new(&settings)).unwrap().0,
                 transport: Script::default(),
                 clock,
                 opt_in: OptIn::at(&path("opt-in")),

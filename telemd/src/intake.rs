@@ -26,7 +26,8 @@ use crate::log;
 use crate::machine_id::MachineId;
 use crate::opt_in::OptIn;
 use crate::record_config::{self, RecordConfigError};
-use crate::spool::{Spool, Urgency};
+use crate::spool::Spool;
+use crate::spool_name::Urgency;
 
 /// Longest life of a connection.
 const DEADLINE: Duration = Duration::from_secs(10);

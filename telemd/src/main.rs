@@ -27,6 +27,9 @@ mod request_form;
 mod settings;
 mod socket;
 mod spool;
+mod spool_name;
+mod spooler;
+mod sync;
 mod transport;
 
 use std::path::Path;
@@ -35,7 +38,7 @@ use std::sync::Arc;
 use std::thread;
 
 use nix::sys::signal::{SigSet, Signal};
-use record::config::{Key, Settings};
+use record::config::Key;
 use record::paths;
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
@@ -48,7 +51,7 @@ use local_copy::LocalCopies;
 use machine_id::MachineId;
 use opt_in::OptIn;
 use options::{Action, Options};
-use spool::Spool;
+use spool::{Spool, SpoolRules};
 use transport::HttpTransport;
 
 #[derive(Debug, Error)]
@@ -95,7 +98,7 @@ fn run(options: &Options) -> Result<(), StartError> {
     }
     let end_signals = block_end_signals()?;
     let listener = socket::listen(settings::path(&settings, Key::SocketPath))?;
-    let (spool, spooler) = Spool::open(settings::path(&settings, Key::SpoolDir), quota(&settings))?;
+    let (spool, spooler) = Spool::open(settings::path(&settings, Key::SpoolDir), SpoolRules::new(&settings))?;
     let machine_id = Arc::new(MachineId::of_this_machine());
 
     let intake = intake::start(listener, spool.clone(), machine_id, opt_in.clone());
@@ -132,12 +135,6 @@ fn run(options: &Options) -> Result<(), StartError> {
     drop(spool);
     let _ = spooler.join();
     Ok(())
-}
-
-/// The bytes that the spool may take on disk; `None`: as many as there are.
-fn quota(settings: &Settings) -> Option<u64> {
-    let kibibytes = u64::try_from(settings.integer(Key::SpoolMaxSize)).ok()?;
-    Some(kibibytes.saturating_mul(1024))
 }
 
 /// Any number, for the length of a pause.

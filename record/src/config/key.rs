@@ -134,6 +134,9 @@ keys! {
         "Whether records are sent. If not, they are noted in the journal, kept if record_retention_enabled says so, and never leave the machine."
     RecordRetentionEnabled "record_retention_enabled" { Kind::Boolean } { Default::Boolean(false) }
         "Whether a copy of the payload of each record that is noted in the journal is kept on this machine."
+    SpoolSyncInterval "spool_sync_interval" { Kind::Integer(&const { Range::new(0, OutOfRange::Clamp, 300, OutOfRange::Clamp) }) }
+        { Default::Integer(5, "seconds") }
+        "Longest time after which a record of severity 1 to 3 that is in the spool survives a power failure. Those of severity 4 do so when they are acknowledged; with 0, all do."
     DeliveryFormat "delivery_format" { Kind::Choice(&["headers", "json"]) } { Default::Text("headers") }
         "Form of the requests: the headers of the record as headers of the request, or one JSON object. A server whose path ends in /v3/collector gets json."
 }

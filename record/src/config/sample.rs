@@ -74,6 +74,9 @@ fn limits(range: &Range) -> String {
     match (range.min, range.max) {
         (min @ 1.., max) => format!(" {min} to {max}; a number outside becomes the nearest of these."),
         (0, max) if range.above == OutOfRange::Default => format!(" 0 to {max}; another number gives the default."),
+        (0, max) if range.above == OutOfRange::Clamp && max < i64::MAX / 60 => {
+            format!(" 0 to {max}; a number outside becomes the nearest of these.")
+        }
         (0, _) => String::from(" Not negative."),
         _ => String::new(),
     }

@@ -1,0 +1,148 @@
+//! Which spool files a power failure could still take, and when they are made
+//! safe.
+//!
+//! Syncing every record would cost milliseconds each; most are delivered and
+//! gone before the interval ends, and need no sync at all.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+
+use crate::log;
+
+/// Files that may wait; with more, it is time at once.
+const WAITING_MAX: usize = 1024;
+
+/// The files of a directory that were not synced yet.
+pub(crate) struct SyncQueue {
+    interval: Duration,
+    waiting: Vec<PathBuf>,
+    oldest: Option<Instant>,
+}
+
+impl SyncQueue {
+    /// Each file's time comes at most `interval` after the file.
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self { interval, waiting: Vec::new(), oldest: None }
+    }
+
+    /// Notes a file that was written at `now`.
+    pub(crate) fn add(&mut self, file: PathBuf, now: Instant) {
+        self.waiting.push(file);
+        self.oldest.get_or_insert(now);
+    }
+
+    /// Time until the next sync; `None` if nothing waits.
+    pub(crate) fn due_in(&self, now: Instant) -> Option<Duration> {
+        if self.waiting.len() >= WAITING_MAX {
+            return Some(Duration::ZERO);
+        }
+        self.oldest.map(|oldest| (oldest + self.interval).saturating_duration_since(now))
+    }
+
+    /// If it is time, hands all that waits to the syncer, unless it is still
+    /// busy with what it got before.
+    pub(crate) fn hand_over_if_due(&mut self, syncer: &Sender<Vec<PathBuf>>, now: Instant) {
+        if self.due_in(now) != Some(Duration::ZERO) {
+            return;
+        }
+        match syncer.try_send(std::mem::take(&mut self.waiting)) {
+            Ok(()) => self.oldest = None,
+            Err(TrySendError::Full(waiting) | TrySendError::Disconnected(waiting)) => {
+                self.waiting = waiting;
+                // Looked at again a moment later.
+                self.oldest =
+                    now.checked_sub(self.interval).and_then(|time| time.checked_add(BUSY_PAUSE)).or(Some(now));
+            }
+        }
+    }
+}
+
+/// Time until a busy syncer is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
+/// Starts the syncer: a thread of its own, because senders wait for the
+/// spooler, and syncing takes long. It ends when the sender is dropped.
+pub(crate) fn start(directory: &Path) -> io::Result<Sender<Vec<PathBuf>>> {
+    let (sender, batches) = bounded::<Vec<PathBuf>>(1);
+    let directory = directory.to_owned();
+    thread::Builder::new().name("syncer".into()).spawn(move || {
+        for batch in batches {
+            if let Err(error) = sync_files(&directory, &batch) {
+                let directory = directory.display();
+                log::error(format_args!("spool_dir {directory}: {error}; a power failure may take records"));
+            }
+        }
+    })?;
+    Ok(sender)
+}
+
+/// Syncs the files that are still there, and then their names.
+fn sync_files(directory: &Path, files: &[PathBuf]) -> io::Result<()> {
+    for file in files {
+        match File::open(directory.join(file)) {
+            Ok(file) => file.sync_data()?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(5);
+
+    #[test]
+    fn a_file_is_handed_over_within_the_interval_after_it_came() {
+        let (syncer, batches) = bounded(1);
+        let mut queue = SyncQueue::new(INTERVAL);
+        let start = Instant::now();
+        assert_eq!(queue.due_in(start), None);
+        queue.add("a".into(), start);
+        queue.add("b".into(), start + INTERVAL / 2);
+        assert_eq!(queue.due_in(start + INTERVAL / 2), Some(INTERVAL / 2), "that of the oldest");
+        queue.hand_over_if_due(&syncer, start + INTERVAL / 2);
+        assert!(batches.try_recv().is_err(), "not yet");
+        queue.hand_over_if_due(&syncer, start + INTERVAL);
+        assert_eq!(batches.try_recv().unwrap(), [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(queue.due_in(start + INTERVAL), None);
+    }
+
+    #[test]
+    fn a_busy_syncer_gets_it_later_and_nothing_is_forgotten() {
+        let (syncer, batches) = bounded(1);
+        syncer.send(vec!["before".into()]).unwrap();
+        let mut queue = SyncQueue::new(Duration::ZERO);
+        let now = Instant::now();
+        queue.add("a".into(), now);
+        queue.hand_over_if_due(&syncer, now);
+        batches.recv().unwrap();
+        queue.hand_over_if_due(&syncer, now + BUSY_PAUSE);
+        assert_eq!(batches.try_recv().unwrap(), [PathBuf::from("a")]);
+    }
+
+    #[test]
+    fn a_flood_is_handed_over_at_once() {
+        let mut queue = SyncQueue::new(INTERVAL);
+        let now = Instant::now();
+        for number in 0..WAITING_MAX {
+            queue.add(number.to_string().into(), now);
+        }
+        assert_eq!(queue.due_in(now), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn files_that_were_delivered_meanwhile_are_no_error() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("here"), "a").unwrap();
+        sync_files(directory.path(), &["gone".into(), "here".into()]).unwrap();
+        assert!(sync_files(Path::new("/nonexistent"), &[]).is_err());
+    }
+}
