@@ -81,9 +81,7 @@ pub(crate) fn socket_path(chosen: Option<&CStr>) -> Result<Text, Errno> {
             raw.bytes().for_each(|byte| socket_path.push(byte));
         }
     })
-    .map_err(|_| {
-        failure(c"configuration file cannot be understood; telemd, started by hand, says why", Errno(libc::EINVAL))
-    })?;
+    .map_err(|_| failure(c"configuration file cannot be understood, telemd --check says why", Errno(libc::EINVAL)))?;
     Ok(socket_path)
 }
 

@@ -66,25 +66,51 @@ enum StartError {
     Signals(#[from] nix::Error),
 }
 
+impl StartError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Settings(_) => ExitCode::from(EX_CONFIG),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Exit status after an error in the configuration, see sysexits.h(3head).
+const EX_CONFIG: u8 = 78;
+
 fn main() -> ExitCode {
     match options::parse() {
         Ok(Action::Print(text)) => {
             print!("{text}");
             ExitCode::SUCCESS
         }
-        Ok(Action::Run(options)) => match run(&options) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                log::error(format_args!("{error}"));
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Action::Run(options)) => {
+            let done = if options.check { check(&options) } else { run(&options) };
+            done.map_or_else(
+                |error| {
+                    log::error(format_args!("{error}"));
+                    error.exit_code()
+                },
+                |()| ExitCode::SUCCESS,
+            )
+        }
         Err(error) => {
             log::error(format_args!("{error}"));
             print!("{}", options::USAGE);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints the settings in effect, as they would stand in a file, and where each
+/// comes from.
+fn check(options: &Options) -> Result<(), StartError> {
+    let settings = settings::load(options.config_file.as_deref())?;
+    for key in Key::ALL {
+        let source = settings.line(key).map_or("default".to_owned(), |line| format!("line {line}"));
+        println!("{}={}  # {source}", key.name(), settings.shown(key));
+    }
+    Ok(())
 }
 
 /// Starts the stations, waits for the signal to end, and ends them in the

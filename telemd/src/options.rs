@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub(crate) const USAGE: &str = "\
-Usage: telemd [-f FILE]
+Usage: telemd [-f FILE] [--check]
 
 Takes telemetry records from a socket, keeps them on disk, and sends them to a
 collector.
 
   -f, --config_file FILE  read this configuration file, and no other
+      --check             check the configuration, print what it says, and end
   -h, --help              print this text
   -V, --version           print the version
 ";
@@ -24,6 +25,8 @@ pub(crate) enum Action {
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) config_file: Option<PathBuf>,
+    /// Only look at the configuration.
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Error)]
@@ -41,6 +44,7 @@ pub(crate) fn parse() -> Result<Action, OptionsError> {
             Short('f') | Long("config_file" | "config-file") => {
                 options.config_file = Some(arguments.value()?.into());
             }
+            Long("check") => options.check = true,
             Short('h') | Long("help") => return Ok(Action::Print(USAGE.to_owned())),
             Short('V') | Long("version") => {
                 return Ok(Action::Print(concat!(env!("CARGO_PKG_VERSION"), "\n").to_owned()));

@@ -464,7 +464,7 @@ fn a_bad_configuration_stops_telemd_with_file_line_and_key() {
     sandbox.opt_in();
     sandbox.configure("record_expiry=abc");
     let output = sandbox.command("/usr/local/bin/telemd").output().unwrap();
-    assert!(!output.status.success());
+    assert_eq!(output.status.code(), Some(78), "EX_CONFIG");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         message.contains(
@@ -472,6 +472,22 @@ fn a_bad_configuration_stops_telemd_with_file_line_and_key() {
         ),
         "{message}"
     );
+}
+
+#[test]
+fn the_configuration_can_be_checked_without_starting() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("spool_max_size=7\nunknown_key=1");
+    let output = succeed(sandbox.command("/usr/local/bin/telemd").arg("--check"));
+    let settings = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(settings.contains("spool_max_size=7  # line 2\n"), "{settings}");
+    assert!(settings.contains("record_expiry=1200  # default\n"), "{settings}");
+    let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(warnings.contains("telemetrics.conf:3: unknown key \"unknown_key\" is ignored"), "{warnings}");
+    assert!(!sandbox.path("/run/telem-0").exists());
+    sandbox.configure("spool_max_size=much");
+    let output = sandbox.command("/usr/local/bin/telemd").arg("--check").output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
 }
 
 #[test]
