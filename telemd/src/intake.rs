@@ -5,18 +5,18 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use record::frame::{self, Frame, FrameError};
 use record::header::Header;
 use record::{ack, severity, spool_file};
@@ -86,45 +86,45 @@ struct Desk {
 
 /// The listener and its readers.
 pub(crate) struct Intake {
-    listener: Arc<UnixListener>,
-    stopping: Arc<AtomicBool>,
+    /// Its end wakes the listener. (Not a shutdown of the socket, which can be
+    /// the service manager's, and is used again.)
+    stop: UnixStream,
     thread: JoinHandle<()>,
 }
 
 impl Intake {
     /// Takes no more connections; returns when those that were taken have had
-    /// their answers.
+    /// their answers. What waits in the backlog waits on.
     pub(crate) fn stop(self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        // Wakes `accept`.
-        if let Err(errno) = shutdown(self.listener.as_raw_fd(), Shutdown::Both) {
-            log::error(format_args!("shutdown of the socket: {errno}"));
-        }
+        drop(self.stop);
         let _ = self.thread.join();
     }
 }
 
 /// Starts to take connections.
-pub(crate) fn start(listener: UnixListener, spool: Spool, machine_id: Arc<MachineId>, opt_in: OptIn) -> Intake {
-    let listener = Arc::new(listener);
-    let stopping = Arc::new(AtomicBool::new(false));
+pub(crate) fn start(
+    listener: UnixListener,
+    spool: Spool,
+    machine_id: Arc<MachineId>,
+    opt_in: OptIn,
+) -> io::Result<Intake> {
+    // Between `poll` and `accept` a client may go away.
+    listener.set_nonblocking(true)?;
+    let (stop, stops) = UnixStream::pair()?;
     let desk = Arc::new(Desk { spool, machine_id, opt_in, refusals: log::Throttle::default() });
-    let thread = thread::spawn({
-        let (listener, stopping) = (Arc::clone(&listener), Arc::clone(&stopping));
-        move || accept_all(&listener, &stopping, &desk)
-    });
-    Intake { listener, stopping, thread }
+    let thread = thread::spawn(move || accept_all(&listener, &stops, &desk));
+    Ok(Intake { stop, thread })
 }
 
-fn accept_all(listener: &UnixListener, stopping: &AtomicBool, desk: &Arc<Desk>) {
+fn accept_all(listener: &UnixListener, stops: &UnixStream, desk: &Arc<Desk>) {
     let (all_ended, ended) = bounded::<()>(0);
     let readers = Readers::new(Arc::clone(desk), all_ended);
-    while !stopping.load(Ordering::Relaxed) {
+    while wait_for_client(listener, stops) {
         match listener.accept() {
             Ok((connection, _)) => readers.hand_over(connection),
-            Err(_) if stopping.load(Ordering::Relaxed) => break,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
-                log::warning(format_args!("accept: {error}; trying again"));
+                desk.refusals.log(format_args!("accept: {error}; trying again"));
                 thread::sleep(SHORTAGE_PAUSE);
             }
         }
@@ -132,6 +132,17 @@ fn accept_all(listener: &UnixListener, stopping: &AtomicBool, desk: &Arc<Desk>) 
     drop(readers);
     // Every reader holds a sender; the channel ends with the last of them.
     let _ = ended.recv();
+}
+
+/// Waits without a bound; false when it is time to stop.
+fn wait_for_client(listener: &UnixListener, stops: &UnixStream) -> bool {
+    let wanted = PollFlags::POLLIN;
+    let mut both = [PollFd::new(listener.as_fd(), wanted), PollFd::new(stops.as_fd(), wanted)];
+    match poll(&mut both, PollTimeout::NONE) {
+        Ok(_) => !both.last().is_some_and(|stop| stop.any().unwrap_or(true)),
+        // Interrupted: `accept` tells that nobody is there.
+        Err(_) => true,
+    }
 }
 
 /// The threads that read connections.

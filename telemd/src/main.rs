@@ -62,6 +62,8 @@ enum StartError {
     Socket(#[from] socket::SocketError),
     #[error(transparent)]
     Spool(#[from] spool::SpoolError),
+    #[error("the intake: {0}")]
+    Intake(#[from] std::io::Error),
     #[error("signals: {0}")]
     Signals(#[from] nix::Error),
 }
@@ -123,11 +125,11 @@ fn run(options: &Options) -> Result<(), StartError> {
         return Ok(());
     }
     let end_signals = block_end_signals()?;
-    let listener = socket::listen(settings::path(&settings, Key::SocketPath))?;
+    let listener = socket::obtain(settings::path(&settings, Key::SocketPath))?;
     let (spool, spooler) = Spool::open(settings::path(&settings, Key::SpoolDir), SpoolRules::new(&settings))?;
     let machine_id = Arc::new(MachineId::of_this_machine());
 
-    let intake = intake::start(listener, spool.clone(), machine_id, opt_in.clone());
+    let intake = intake::start(listener, spool.clone(), machine_id, opt_in.clone())?;
     let (stop_courier, courier_stops) = crossbeam_channel::bounded(0);
     let destination = match settings.boolean(Key::RecordServerDeliveryEnabled) {
         true => format!("sending to {}", settings.shown(Key::Server)),

@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use listenfd::ListenFd;
 use nix::sys::socket::{Backlog, listen as set_backlog};
 use record::config::SOCKET_PATH_MAX;
 use thiserror::Error;
@@ -18,11 +19,30 @@ pub(crate) enum SocketError {
     InUse { path: PathBuf },
     #[error("socket {}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
+    #[error(
+        "the descriptor that the service manager passed is no listening Unix stream socket ({0}); \
+         its socket unit needs ListenStream= with a path"
+    )]
+    Inherited(io::Error),
+}
+
+/// The socket that the service manager passed (sd_listen_fds(3)), or else one
+/// of our own at `path`.
+pub(crate) fn obtain(path: &Path) -> Result<UnixListener, SocketError> {
+    let mut inherited = ListenFd::from_env();
+    if inherited.len() == 0 {
+        return listen(path);
+    }
+    match inherited.take_unix_listener(0) {
+        Ok(Some(listener)) => Ok(listener),
+        Ok(None) => Err(SocketError::Inherited(io::ErrorKind::NotFound.into())),
+        Err(error) => Err(SocketError::Inherited(error)),
+    }
 }
 
 /// Makes the socket, for everybody to write to. One that a daemon left behind
 /// is replaced, one on which a daemon answers is not.
-pub(crate) fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     // As the library does, so that both mean the same socket.
     let used = path.as_os_str().as_bytes();
     let path = Path::new(OsStr::from_bytes(used.get(..SOCKET_PATH_MAX).unwrap_or(used)));

@@ -474,6 +474,55 @@ fn a_bad_configuration_stops_telemd_with_file_line_and_key() {
     );
 }
 
+/// Passes a descriptor as the service manager does, and becomes telemd.
+const ACTIVATE: &str = "\
+import os, socket, sys
+kind, path = sys.argv[1:]
+if kind == 'stream':
+    passed = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    passed.bind(path)
+    passed.listen()
+elif kind == 'datagram':
+    passed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+else:
+    passed = open('/dev/null')
+os.dup2(passed.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))
+os.execv('/usr/local/bin/telemd', ['telemd'])
+";
+
+#[test]
+fn a_socket_of_the_service_manager_is_used_and_left_in_order() {
+    let machine = Machine::new();
+    // Wherever it is bound: here not where the configuration says.
+    let mut command = machine.sandbox.command("/usr/bin/python3");
+    command.args(["-c", ACTIVATE, "stream", "/run/telem-0"]);
+    machine.sandbox.configure(&format!("server={}\nsocket_path=/run/other", machine.collector.url()));
+    let log = fs::File::create(machine.sandbox.path("/run/telemd.log")).unwrap();
+    let mut child = command.stderr(log).spawn().unwrap();
+    wait_until("telemd works", || {
+        fs::read_to_string(machine.sandbox.path("/run/telemd.log")).unwrap().contains("listening")
+    });
+    assert_eq!(status_of(&machine, &[&frame("a/b/c", b"activated")]), Some(0));
+    assert_eq!(machine.receive().body, b"activated\n");
+    assert!(!machine.sandbox.path("/run/other").exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_descriptor_of_another_type_is_a_clear_error() {
+    let machine = Machine::new();
+    for kind in ["datagram", "file"] {
+        let mut command = machine.sandbox.command("/usr/bin/python3");
+        let output = command.args(["-c", ACTIVATE, kind, ""]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(message.contains("no listening Unix stream socket"), "{message}");
+    }
+}
+
 #[test]
 fn the_configuration_can_be_checked_without_starting() {
     let sandbox = Sandbox::new();
