@@ -135,12 +135,12 @@ impl Spool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::spooler::NAMES_MAX;
     use std::fs;
 
-    fn rules(quota: Option<u64>) -> SpoolRules {
+    pub(crate) fn rules(quota: Option<u64>) -> SpoolRules {
         SpoolRules { quota, sync_interval: Duration::from_secs(5) }
     }
 
@@ -150,7 +150,7 @@ mod tests {
         (waiting, text)
     }
 
-    fn files(directory: &Path) -> Vec<String> {
+    pub(crate) fn files(directory: &Path) -> Vec<String> {
         let mut names: Vec<_> =
             fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();

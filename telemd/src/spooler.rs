@@ -368,17 +368,7 @@ fn lock(directory: File) -> io::Result<Flock<File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn rules(quota: Option<u64>) -> SpoolRules {
-        SpoolRules { quota, sync_interval: Duration::from_secs(5) }
-    }
-
-    fn files(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
+    use crate::spool::tests::{files, rules};
 
     #[test]
     fn d7_a_file_that_cannot_be_read_does_not_hold_up_the_others() {
