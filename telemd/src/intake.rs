@@ -54,7 +54,7 @@ enum Refusal {
     TooSlow,
     #[error("the connection: {0}")]
     Connection(io::Error),
-    #[error("the spool: {0}")]
+    #[error("spool_dir: {0}")]
     Spool(io::Error),
 }
 

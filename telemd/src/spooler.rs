@@ -159,14 +159,8 @@ impl Spooler {
             };
             match request {
                 Request::Store { record, urgency, reply } => {
-                    let stored = self.store(&record, urgency);
-                    if let Err(error) = &stored {
-                        log::error(format_args!(
-                            "spool_dir {}: {error}; a record was refused",
-                            self.directory.display()
-                        ));
-                    }
-                    let _ = reply.send(stored);
+                    // The intake says what failed, and says it with measure.
+                    let _ = reply.send(self.store(&record, urgency));
                 }
                 Request::Next { reply } => self.asked = Some(reply),
                 Request::Remove { waiting } => {
@@ -214,12 +208,13 @@ impl Spooler {
 
     /// Gives the oldest record to the courier if it waits for one.
     fn answer(&mut self) {
-        while self.asked.is_some() {
-            let Some(waiting) = self.take_oldest() else { return };
-            self.taken = Some(waiting.name.clone());
-            if let Some(reply) = self.asked.take() {
-                let _ = reply.send(waiting);
-            }
+        if self.asked.is_none() {
+            return;
+        }
+        let Some(waiting) = self.take_oldest() else { return };
+        self.taken = Some(waiting.name.clone());
+        if let Some(reply) = self.asked.take() {
+            let _ = reply.send(waiting);
         }
     }
 

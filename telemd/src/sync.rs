@@ -21,42 +21,41 @@ const WAITING_MAX: usize = 1024;
 pub(crate) struct SyncQueue {
     interval: Duration,
     waiting: Vec<PathBuf>,
-    oldest: Option<Instant>,
+    /// When what waits is handed over; `None` if nothing does.
+    due: Option<Instant>,
 }
 
 impl SyncQueue {
     /// Each file's time comes at most `interval` after the file.
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, waiting: Vec::new(), oldest: None }
+        Self { interval, waiting: Vec::new(), due: None }
     }
 
     /// Notes a file that was written at `now`.
     pub(crate) fn add(&mut self, file: PathBuf, now: Instant) {
         self.waiting.push(file);
-        self.oldest.get_or_insert(now);
+        self.due.get_or_insert(now + self.interval);
+        if self.waiting.len() == WAITING_MAX {
+            self.due = Some(now);
+        }
     }
 
     /// Time until the next sync; `None` if nothing waits.
     pub(crate) fn due_in(&self, now: Instant) -> Option<Duration> {
-        if self.waiting.len() >= WAITING_MAX {
-            return Some(Duration::ZERO);
-        }
-        self.oldest.map(|oldest| (oldest + self.interval).saturating_duration_since(now))
+        self.due.map(|due| due.saturating_duration_since(now))
     }
 
     /// If it is time, hands all that waits to the syncer, unless it is still
-    /// busy with what it got before.
+    /// busy with what it got before: then it is asked again a moment later.
     pub(crate) fn hand_over_if_due(&mut self, syncer: &Sender<Vec<PathBuf>>, now: Instant) {
         if self.due_in(now) != Some(Duration::ZERO) {
             return;
         }
         match syncer.try_send(std::mem::take(&mut self.waiting)) {
-            Ok(()) => self.oldest = None,
+            Ok(()) => self.due = None,
             Err(TrySendError::Full(waiting) | TrySendError::Disconnected(waiting)) => {
                 self.waiting = waiting;
-                // Looked at again a moment later.
-                self.oldest =
-                    now.checked_sub(self.interval).and_then(|time| time.checked_add(BUSY_PAUSE)).or(Some(now));
+                self.due = Some(now + BUSY_PAUSE);
             }
         }
     }
@@ -123,6 +122,7 @@ mod tests {
         let now = Instant::now();
         queue.add("a".into(), now);
         queue.hand_over_if_due(&syncer, now);
+        assert_eq!(queue.due_in(now), Some(BUSY_PAUSE), "the spooler does not spin meanwhile");
         batches.recv().unwrap();
         queue.hand_over_if_due(&syncer, now + BUSY_PAUSE);
         assert_eq!(batches.try_recv().unwrap(), [PathBuf::from("a")]);

@@ -17,7 +17,7 @@ use crate::answer::Verdict;
 use crate::courier::{Failure, Transport};
 use crate::record_config::{self, RecordConfigError};
 use crate::request_form::RequestForm;
-use crate::{files, log};
+use crate::{files, log, settings};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -84,7 +84,7 @@ fn roots(settings: &Settings) -> Result<RootCerts, String> {
             found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
         return Ok(RootCerts::Specific(Arc::new(roots)));
     }
-    let path = Path::new(OsStr::from_bytes(settings.text(Key::CaInfo)));
+    let path = settings::path(settings, Key::CaInfo);
     let pem =
         files::read_regular(path, CERTIFICATES_MAX).map_err(|error| format!("cainfo {}: {error}", path.display()))?;
     let roots: Vec<_> = parse_pem(&pem)
