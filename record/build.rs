@@ -29,6 +29,8 @@ fn main() {
     path("CONFIG", format!("{sysconfdir}/telemetrics/telemetrics.conf"));
     path("DEFAULT_CONFIG", format!("{datadir}/defaults/telemetrics/telemetrics.conf"));
     path("MACHINE_ID", format!("{localstatedir}/lib/telemetry/machine_id"));
+    path("CONSENT", format!("{localstatedir}/lib/telemetry/consent"));
+    path("STATUS", format!("{socketdir}/telemetry/status.json"));
     path("JOURNAL", format!("{localstatedir}/log/telemetry/journal"));
     path("RECORDS", format!("{localstatedir}/log/telemetry/records"));
     path("SPOOL", format!("{localstatedir}/spool/telemetry"));

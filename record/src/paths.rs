@@ -15,6 +15,10 @@ pub const CONFIG: &str = env!("TELEMETRY_PATH_CONFIG");
 pub const DEFAULT_CONFIG: &str = env!("TELEMETRY_PATH_DEFAULT_CONFIG");
 /// The rotating machine id.
 pub const MACHINE_ID: &str = env!("TELEMETRY_PATH_MACHINE_ID");
+/// Which consent the records in the spool were taken under.
+pub const CONSENT: &str = env!("TELEMETRY_PATH_CONSENT");
+/// What telemd has done since it started.
+pub const STATUS: &str = env!("TELEMETRY_PATH_STATUS");
 /// A line for each record that was delivered.
 pub const JOURNAL: &str = env!("TELEMETRY_PATH_JOURNAL");
 /// Copies of payloads, named by the ids of the journal.

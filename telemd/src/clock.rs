@@ -18,6 +18,7 @@ pub(crate) trait Clock {
 }
 
 /// The clocks of the system.
+#[derive(Clone, Copy)]
 pub(crate) struct SystemClock(Instant);
 
 impl SystemClock {

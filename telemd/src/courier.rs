@@ -1,29 +1,36 @@
 //! The courier: from the spool to the collector.
 //!
-//! It takes one record at a time, the first in the order of the spool, decides
-//! what becomes of it, and lets go of it when that is done. What it holds is on
-//! disk, too.
+//! Each of its workers takes one record at a time, the first in the order of
+//! the spool, decides what becomes of it, and lets go of it when that is done.
+//! What they hold is on disk, too.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, after, never, select};
+use nix::unistd::Uid;
 use record::config::{Key, Settings};
+use record::header::Header;
 use record::spool_file::SpoolFile;
 
 use crate::answer::Verdict;
-use crate::back_off::BackOff;
 use crate::clock::Clock;
-use crate::limits::RateLimits;
+use crate::gate::{Gate, Pass};
+use crate::limits::{Over, RateLimits};
 use crate::local_copy::LocalCopies;
 use crate::log;
 use crate::opt_in::OptIn;
 use crate::spool::{Spool, Waiting};
+use crate::status::Counters;
 
 /// Time until a rate limit is looked at again: its windows have minutes.
 const LIMIT_PAUSE: Duration = Duration::from_secs(5);
 /// Time until consent is looked at again.
 const CONSENT_PAUSE: Duration = Duration::from_secs(1);
+/// Time between two looks at what has to be tidied up.
+const CHORES_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,10 +41,19 @@ pub(crate) enum Failure {
     Hopeless(String),
 }
 
+/// A record on its way.
+pub(crate) struct Parcel<'a> {
+    pub(crate) record: &'a SpoolFile<'a>,
+    /// By which a collector knows a record that comes again.
+    pub(crate) id: String,
+    /// Who sent it, if that is known.
+    pub(crate) uid: Option<u32>,
+}
+
 /// The way to the collector.
-pub(crate) trait Transport {
+pub(crate) trait Transport: Sync {
     /// Sends a record once.
-    fn post(&self, record: &SpoolFile<'_>, record_id: &str, now: SystemTime) -> Result<Verdict, Failure>;
+    fn post(&self, parcel: &Parcel<'_>, now: SystemTime) -> Result<Verdict, Failure>;
 }
 
 /// What becomes of a record.
@@ -49,8 +65,11 @@ enum Outcome {
     Reject(String),
     /// It comes again, and the others go on meanwhile.
     SetAside(String),
-    /// It comes again after a pause, before all others.
-    Pause(Duration),
+    /// It comes again with all others of its user, when the window of the rate
+    /// limits has moved.
+    Hold(u32),
+    /// It comes again, before all others.
+    GiveBack,
 }
 
 /// Delivers records.
@@ -59,13 +78,28 @@ pub(crate) struct Courier<T, C> {
     pub(crate) transport: T,
     pub(crate) clock: C,
     pub(crate) opt_in: OptIn,
-    pub(crate) limits: RateLimits,
-    pub(crate) copies: LocalCopies,
     pub(crate) policy: Policy,
-    pub(crate) back_off: BackOff,
+    pub(crate) gate: Gate,
+    pub(crate) desk: Mutex<Desk>,
+    pub(crate) counters: Arc<Counters>,
     /// Gives any numbers.
     pub(crate) random: fn() -> u64,
     pub(crate) warnings: log::Throttle,
+}
+
+/// What all workers share.
+pub(crate) struct Desk {
+    limits: RateLimits,
+    copies: LocalCopies,
+    /// Users whose records wait for the next minute, and the minute in which
+    /// that was decided.
+    held: (u64, BTreeSet<u32>),
+}
+
+impl Desk {
+    pub(crate) fn new(limits: RateLimits, copies: LocalCopies) -> Self {
+        Self { limits, copies, held: (0, BTreeSet::new()) }
+    }
 }
 
 /// What the configuration says of delivery.
@@ -74,6 +108,8 @@ pub(crate) struct Policy {
     deliver: bool,
     drop_over_limit: bool,
     expiry: Duration,
+    /// Records on their way at the same time.
+    pub(crate) connections: usize,
 }
 
 impl Policy {
@@ -83,105 +119,204 @@ impl Policy {
             deliver: settings.boolean(Key::RecordServerDeliveryEnabled),
             drop_over_limit: settings.text(Key::RateLimitStrategy) == b"drop",
             expiry: Duration::from_secs(minutes.saturating_mul(60)),
+            connections: usize::try_from(settings.integer(Key::DeliveryConnections)).unwrap_or(1),
         }
     }
 }
 
 impl<T: Transport, C: Clock> Courier<T, C> {
-    /// Works until `stops` is closed.
-    pub(crate) fn run(&mut self, stops: &Receiver<Infallible>) {
-        loop {
-            let next = self.spool.next();
-            let waiting = select! {
-                recv(next) -> waiting => waiting.ok(),
-                recv(stops) -> _ => None,
-            };
-            let Some(waiting) = waiting else { return };
-            match self.handle(&waiting) {
+    /// A worker: works until `stops` is closed.
+    pub(crate) fn run(&self, stops: &Receiver<Infallible>) {
+        while let Some(pass) = self.gate.enter(&self.clock, stops) {
+            let Some(waiting) = self.next(stops) else { return self.gate.end() };
+            // It was shut while the worker waited for a record.
+            if pass == Pass::Open && !self.gate.is_open() {
+                self.spool.give_back(waiting);
+                continue;
+            }
+            match self.handle(pass, &waiting) {
                 Outcome::Done => self.spool.remove(waiting),
-                Outcome::Reject(reason) => self.spool.reject(waiting, reason),
+                Outcome::Reject(reason) => {
+                    self.counters.failed(&reason, self.clock.now(), None);
+                    self.spool.reject(waiting, reason);
+                }
                 Outcome::SetAside(reason) => {
-                    self.warnings.log(format_args!("not delivered: {reason}; next attempt in a minute"));
+                    self.warnings.log(format_args!("not delivered: {reason}; it is tried again later"));
+                    self.counters.failed(&reason, self.clock.now(), None);
                     self.spool.set_aside(waiting);
                 }
-                Outcome::Pause(pause) => {
+                Outcome::Hold(uid) => {
                     self.spool.give_back(waiting);
-                    if self.clock.wait(pause, stops) {
-                        return;
-                    }
+                    self.hold(uid);
                 }
+                Outcome::GiveBack => self.spool.give_back(waiting),
             }
         }
     }
 
-    fn handle(&mut self, waiting: &Waiting) -> Outcome {
+    /// What was sent so far.
+    pub(crate) fn sent(&self) -> RateLimits {
+        self.desk().limits.clone()
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a record; does meanwhile what is to be done from time to time.
+    fn next(&self, stops: &Receiver<Infallible>) -> Option<Waiting> {
+        let next = self.spool.next();
+        loop {
+            let tick = if self.has_chores() { after(CHORES_INTERVAL) } else { never() };
+            select! {
+                recv(next) -> waiting => return waiting.ok(),
+                recv(stops) -> _ => return None,
+                recv(tick) -> _ => {}
+            }
+        }
+    }
+
+    /// Lets those go on whose minute is over, and prunes the journal; tells
+    /// whether there is more to be done later.
+    fn has_chores(&self) -> bool {
+        let mut desk = self.desk();
+        if desk.held.0 != self.clock.minute() && !desk.held.1.is_empty() {
+            desk.held.1.clear();
+            self.spool.hold(BTreeSet::new());
+        }
+        desk.copies.prune_if_due();
+        !desk.held.1.is_empty() || desk.copies.are_to_be_pruned()
+    }
+
+    fn hold(&self, uid: u32) {
+        let mut desk = self.desk();
+        let minute = self.clock.minute();
+        if desk.held.0 != minute {
+            desk.held = (minute, BTreeSet::new());
+        }
+        if desk.held.1.insert(uid) {
+            self.warnings.log(format_args!("records of uid {uid} wait: they have reached rate_user_share"));
+            self.spool.hold(desk.held.1.clone());
+        }
+    }
+
+    fn handle(&self, pass: Pass, waiting: &Waiting) -> Outcome {
         let record = match SpoolFile::decode(&waiting.content) {
             Ok(record) => record,
-            Err(error) => return Outcome::Reject(error.to_string()),
+            Err(error) => {
+                self.gate.leave(pass);
+                return Outcome::Reject(error.to_string());
+            }
         };
         let now = self.clock.now();
         let age = now.duration_since(waiting.arrival()).unwrap_or_default();
         if age > self.policy.expiry {
+            self.gate.leave(pass);
+            self.counters.expired();
             self.warnings.log(format_args!("a record is older than record_expiry and was deleted"));
             return Outcome::Done;
         }
         if !self.policy.deliver {
-            self.copies.note(&record, now);
+            self.gate.leave(pass);
+            self.counters.kept_locally();
+            self.desk().copies.note(&record, now);
             return Outcome::Done;
         }
         if !self.opt_in.is_given() {
-            return Outcome::Pause(CONSENT_PAUSE);
+            self.gate.shut(pass, Some(CONSENT_PAUSE), 0);
+            return Outcome::GiveBack;
         }
-        let size = waiting.content.len() as u64;
-        if !self.limits.allow(self.clock.minute(), size) {
-            if !self.policy.drop_over_limit {
-                return Outcome::Pause(LIMIT_PAUSE);
-            }
-            self.warnings.log(format_args!("a record was over a rate limit and was dropped"));
-            return Outcome::Done;
+        let (minute, size) = (self.clock.minute(), waiting.content.len() as u64);
+        let uid = waiting.name.uid.filter(|uid| ![0, Uid::effective().as_raw()].contains(uid));
+        let reserved = self.desk().limits.reserve(minute, size, uid);
+        if let Err(over) = reserved {
+            return self.over_limit(pass, over);
         }
-        match self.transport.post(&record, &waiting.record_id(), now) {
+        let parcel = Parcel { record: &record, id: waiting.record_id(), uid: waiting.name.uid };
+        let posted = self.transport.post(&parcel, now);
+        if !matches!(posted, Ok(Verdict::Delivered)) {
+            self.desk().limits.give_back(minute, size, uid);
+        }
+        match posted {
             Ok(Verdict::Delivered) => {
-                if self.back_off.reset() {
+                if self.gate.open(pass) {
                     log::notice(format_args!("delivery works again"));
                 }
-                self.limits.count(self.clock.minute(), size);
-                self.copies.note(&record, now);
+                log::info(format_args!("delivered: {}", described(&record)));
+                self.counters.delivered(size, now);
+                self.desk().copies.note(&record, now);
                 Outcome::Done
             }
-            Ok(Verdict::Rejected(status)) => Outcome::Reject(format!("the server answered {status}")),
-            Err(Failure::Hopeless(reason)) => Outcome::Reject(reason),
-            // Its server is not that of the others.
-            Ok(Verdict::Failed(status)) if record.config.is_some() => Outcome::SetAside(status.to_string()),
-            Ok(Verdict::Wait(_)) if record.config.is_some() => Outcome::SetAside("the server asks to wait".into()),
-            Err(Failure::Retry(reason)) if record.config.is_some() => Outcome::SetAside(reason),
-            Ok(Verdict::Wait(pause)) => self.pause("the server asks to wait", pause),
-            Ok(Verdict::Failed(status)) => {
-                let pause = self.back_off.after_failure((self.random)());
-                self.pause(&format!("the server answered {status}"), pause)
+            Ok(Verdict::Rejected(status)) => {
+                self.gate.open(pass);
+                Outcome::Reject(format!("the server answered {status}"))
             }
-            Err(Failure::Retry(reason)) => {
-                let pause = self.back_off.after_failure((self.random)());
-                self.pause(&reason, pause)
+            Err(Failure::Hopeless(reason)) => {
+                self.gate.leave(pass);
+                Outcome::Reject(reason)
+            }
+            // Its server is not that of the others.
+            failed if record.config.is_some() => {
+                self.gate.leave(pass);
+                Outcome::SetAside(reason_of(&failed))
+            }
+            failed => {
+                let asked = match &failed {
+                    Ok(Verdict::Wait(pause)) => Some(*pause),
+                    _ => None,
+                };
+                if let Some(pause) = self.gate.shut(pass, asked, (self.random)()) {
+                    let (reason, seconds) = (reason_of(&failed), pause.as_secs_f64());
+                    self.warnings.log(format_args!("not delivered: {reason}; next attempt in {seconds:.1} s"));
+                    self.counters.failed(&reason, now, now.checked_add(pause));
+                }
+                Outcome::GiveBack
             }
         }
     }
 
-    fn pause(&self, reason: &str, pause: Duration) -> Outcome {
-        self.warnings.log(format_args!("not delivered: {reason}; next attempt in {:.1} s", pause.as_secs_f64()));
-        Outcome::Pause(pause)
+    fn over_limit(&self, pass: Pass, over: Over) -> Outcome {
+        if self.policy.drop_over_limit {
+            self.gate.leave(pass);
+            self.counters.dropped();
+            self.warnings.log(format_args!("a record was over a rate limit and was dropped"));
+            return Outcome::Done;
+        }
+        match over {
+            Over::Share(uid) => {
+                self.gate.leave(pass);
+                Outcome::Hold(uid)
+            }
+            Over::Limit => {
+                self.gate.shut(pass, Some(LIMIT_PAUSE), 0);
+                Outcome::GiveBack
+            }
+        }
     }
+}
+
+fn reason_of(failed: &Result<Verdict, Failure>) -> String {
+    match failed {
+        Ok(Verdict::Failed(status) | Verdict::Rejected(status)) => format!("the server answered {status}"),
+        Ok(_) => "the server asks to wait".to_owned(),
+        Err(Failure::Retry(reason) | Failure::Hopeless(reason)) => reason.clone(),
+    }
+}
+
+/// What a record is, for the log: nothing of its payload.
+pub(crate) fn described(record: &SpoolFile<'_>) -> String {
+    let value = |header| String::from_utf8_lossy(record.headers.get(header)).into_owned();
+    format!("{}, severity {}, event {}", value(Header::Classification), value(Header::Severity), value(Header::EventId))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spool::SpoolRules;
+    use crate::spool::tests::rules;
     use crate::spool_name::Urgency;
-    use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
     use std::fs;
-    use std::rc::Rc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use ureq::http::StatusCode;
 
     const FILE: &str = include_str!("../tests/data/spool-file-of-the-c-daemon");
@@ -189,45 +324,45 @@ mod tests {
     /// A collector that gives these answers, and then takes everything.
     #[derive(Clone, Default)]
     struct Script {
-        answers: Rc<RefCell<VecDeque<Result<Verdict, Failure>>>>,
-        posted: Rc<RefCell<Vec<String>>>,
+        answers: Arc<Mutex<VecDeque<Result<Verdict, Failure>>>>,
+        posted: Arc<Mutex<Vec<String>>>,
     }
 
     impl Transport for Script {
-        fn post(&self, record: &SpoolFile<'_>, _: &str, _: SystemTime) -> Result<Verdict, Failure> {
-            self.posted.borrow_mut().push(String::from_utf8_lossy(record.body).trim().to_owned());
-            self.answers.borrow_mut().pop_front().unwrap_or(Ok(Verdict::Delivered))
+        fn post(&self, parcel: &Parcel<'_>, _: SystemTime) -> Result<Verdict, Failure> {
+            self.posted.lock().unwrap().push(String::from_utf8_lossy(parcel.record.body).trim().to_owned());
+            self.answers.lock().unwrap().pop_front().unwrap_or(Ok(Verdict::Delivered))
         }
     }
 
     /// A clock that the test moves, and that waiting moves.
     #[derive(Clone)]
     struct Hands {
-        now: Rc<Cell<SystemTime>>,
-        elapsed: Rc<Cell<Duration>>,
-        pauses: Rc<RefCell<Vec<Duration>>>,
-        pauses_left: Rc<Cell<usize>>,
+        now: Arc<Mutex<SystemTime>>,
+        elapsed: Arc<Mutex<Duration>>,
+        pauses: Arc<Mutex<Vec<Duration>>>,
+        pauses_left: Arc<AtomicUsize>,
     }
 
     impl Hands {
         fn forward(&self, time: Duration) {
-            self.now.set(self.now.get() + time);
-            self.elapsed.set(self.elapsed.get() + time);
+            *self.now.lock().unwrap() += time;
+            *self.elapsed.lock().unwrap() += time;
         }
     }
 
     impl Clock for Hands {
         fn now(&self) -> SystemTime {
-            self.now.get()
+            *self.now.lock().unwrap()
         }
         fn minute(&self) -> u64 {
-            self.elapsed.get().as_secs() / 60
+            self.elapsed.lock().unwrap().as_secs() / 60
         }
         fn wait(&self, pause: Duration, _: &Receiver<Infallible>) -> bool {
             self.forward(pause);
-            self.pauses.borrow_mut().push(pause);
-            let left = self.pauses_left.get();
-            self.pauses_left.set(left.saturating_sub(1));
+            self.pauses.lock().unwrap().push(pause);
+            let left = self.pauses_left.load(Ordering::SeqCst);
+            self.pauses_left.store(left.saturating_sub(1), Ordering::SeqCst);
             left == 0
         }
     }
@@ -247,20 +382,24 @@ mod tests {
             fs::write(path("opt-in"), "").unwrap();
             let (settings, _) = Settings::read(format!("[settings]\n{assignments}\n").as_bytes()).unwrap();
             let clock = Hands {
-                now: Rc::new(Cell::new(SystemTime::now())),
-                elapsed: Rc::default(),
-                pauses: Rc::default(),
-                pauses_left: Rc::new(Cell::new(1000)),
+                now: Arc::new(Mutex::new(SystemTime::now())),
+                elapsed: Arc::default(),
+                pauses: Arc::default(),
+                pauses_left: Arc::new(AtomicUsize::new(1000)),
             };
+            let counters = Arc::<Counters>::default();
             let courier = Courier {
-                spool: Spool::open(&path("spool"), SpoolRules::new(&settings)).unwrap().0,
+                spool: Spool::open(rules(&path("spool"), None), Arc::clone(&counters)).unwrap().0,
                 transport: Script::default(),
                 clock,
-                opt_in: OptIn::at(&path("opt-in")),
-                limits: RateLimits::new(&settings),
-                copies: LocalCopies::open(&path("journal"), &path("records"), true),
+                opt_in: OptIn::at(&path("opt-in"), &path("consent")),
+                desk: Mutex::new(Desk::new(
+                    RateLimits::new(&settings),
+                    LocalCopies::open(&path("journal"), &path("records"), true, Duration::ZERO),
+                )),
                 policy: Policy::new(&settings),
-                back_off: BackOff::default(),
+                gate: Gate::default(),
+                counters,
                 random: || u64::MAX - 1,
                 warnings: log::Throttle::default(),
             };
@@ -272,15 +411,19 @@ mod tests {
         }
 
         fn store_file(&self, content: &str) {
-            self.courier.spool.store(content.into(), Urgency::Ordinary).unwrap();
+            self.store_of(0, content);
+        }
+
+        fn store_of(&self, uid: u32, content: &str) {
+            self.courier.spool.store(content.into(), Urgency::Ordinary, uid).unwrap();
         }
 
         fn answer(&self, answers: impl IntoIterator<Item = Result<Verdict, Failure>>) {
-            self.courier.transport.answers.borrow_mut().extend(answers);
+            self.courier.transport.answers.lock().unwrap().extend(answers);
         }
 
         /// Works until the spool is empty or nothing in it can be taken now.
-        fn work(&mut self) {
+        fn work(&self) {
             let (stop, stops) = crossbeam_channel::bounded(0);
             let path = self.directory.path().join("spool");
             let stopper = std::thread::spawn(move || {
@@ -299,11 +442,11 @@ mod tests {
         }
 
         fn posted(&self) -> Vec<String> {
-            self.courier.transport.posted.borrow().clone()
+            self.courier.transport.posted.lock().unwrap().clone()
         }
 
         fn pauses(&self) -> Vec<Duration> {
-            self.courier.clock.pauses.borrow().clone()
+            self.courier.clock.pauses.lock().unwrap().clone()
         }
 
         fn count(&self, name: &str) -> usize {
@@ -325,7 +468,7 @@ mod tests {
 
     #[test]
     fn d5_every_delivered_record_has_one_journal_line_and_one_copy() {
-        let mut office = Office::new("");
+        let office = Office::new("");
         for body in ["1", "2", "3"] {
             office.store(body);
         }
@@ -337,7 +480,7 @@ mod tests {
 
     #[test]
     fn d7_a_rejected_record_is_kept_aside_and_the_queue_goes_on() {
-        let mut office = Office::new("");
+        let office = Office::new("");
         office.store("bad");
         office.store("good");
         office.answer([rejected()]);
@@ -349,7 +492,7 @@ mod tests {
 
     #[test]
     fn d11_a_file_that_is_no_record_is_kept_aside_and_not_sent() {
-        let mut office = Office::new("");
+        let office = Office::new("");
         office.store_file("no record\n");
         office.store("good");
         office.work();
@@ -358,7 +501,7 @@ mod tests {
 
     #[test]
     fn d13_failures_back_off_and_a_success_starts_over() {
-        let mut office = Office::new("");
+        let office = Office::new("");
         office.store("1");
         office.store("2");
         let refused = || Err(Failure::Retry("refused".into()));
@@ -371,7 +514,7 @@ mod tests {
 
     #[test]
     fn a_server_that_asks_to_wait_is_waited_for() {
-        let mut office = Office::new("");
+        let office = Office::new("");
         office.store("1");
         office.answer([Ok(Verdict::Wait(Duration::from_secs(77)))]);
         office.work();
@@ -381,7 +524,7 @@ mod tests {
 
     #[test]
     fn a_record_that_is_too_old_is_deleted_and_not_noted() {
-        let mut office = Office::new("record_expiry=10");
+        let office = Office::new("record_expiry=10");
         office.store("old");
         office.courier.clock.forward(Duration::from_secs(10 * 60 + 5));
         office.work();
@@ -390,17 +533,17 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_expires_nothing() {
-        let mut office = Office::new("record_expiry=10");
+        let office = Office::new("record_expiry=10");
         office.store("1");
         let clock = &office.courier.clock;
-        clock.now.set(clock.now.get() - Duration::from_secs(1_000_000));
+        *clock.now.lock().unwrap() -= Duration::from_secs(1_000_000);
         office.work();
         assert_eq!(office.posted(), ["1"]);
     }
 
     #[test]
     fn without_delivery_records_are_noted_and_kept_and_never_sent() {
-        let mut office = Office::new("record_server_delivery_enabled=false");
+        let office = Office::new("record_server_delivery_enabled=false");
         office.store("1");
         office.work();
         assert_eq!((office.posted().len(), office.count("spool")), (0, 0));
@@ -409,20 +552,17 @@ mod tests {
 
     #[test]
     fn d17_without_consent_nothing_is_sent_and_all_is_kept() {
-        let mut office = Office::new("");
+        let office = Office::new("");
         office.store("1");
-        office.courier.clock.pauses_left.set(5);
+        office.courier.clock.pauses_left.store(5, Ordering::SeqCst);
         fs::remove_file(office.directory.path().join("opt-in")).unwrap();
         office.work();
         assert_eq!((office.posted().len(), office.count("spool")), (0, 1));
-        fs::write(office.directory.path().join("opt-in"), "").unwrap();
-        office.work();
-        assert_eq!(office.posted(), ["1"]);
     }
 
     #[test]
     fn d14_over_a_limit_records_wait_only_until_the_window_opens() {
-        let mut office = Office::new("record_burst_limit=2\nrecord_window_length=3");
+        let office = Office::new("record_burst_limit=2\nrecord_window_length=3");
         for body in ["1", "2", "3"] {
             office.store(body);
         }
@@ -434,7 +574,7 @@ mod tests {
 
     #[test]
     fn d6_only_what_is_over_a_limit_is_dropped_and_never_noted() {
-        let mut office = Office::new("record_burst_limit=1\nrate_limit_strategy=drop");
+        let office = Office::new("record_burst_limit=1\nrate_limit_strategy=drop");
         office.store("1");
         office.store("2");
         office.answer([failed(500)]);
@@ -445,7 +585,7 @@ mod tests {
 
     #[test]
     fn d19_a_record_whose_configuration_can_never_be_used_is_not_noted() {
-        let mut office = Office::new("");
+        let office = Office::new("");
         office.store_file(&format!("CFG:/etc/missing\n{FILE}"));
         office.answer([Err(Failure::Hopeless("not trusted".into()))]);
         office.work();
@@ -454,7 +594,7 @@ mod tests {
 
     #[test]
     fn a_record_whose_own_server_fails_is_set_aside_and_does_not_back_off() {
-        let mut office = Office::new("");
+        let office = Office::new("");
         office.store_file(&format!("CFG:/etc/other\n{FILE}"));
         office.store("next");
         office.answer([failed(500)]);
@@ -462,5 +602,37 @@ mod tests {
         assert_eq!(office.posted(), ["ping", "next"]);
         assert!(office.pauses().is_empty());
         assert_eq!(office.count("spool"), 1);
+    }
+
+    #[test]
+    fn a_user_over_the_share_of_the_window_waits_and_the_others_go_on() {
+        let mut office = Office::new("record_burst_limit=4\nrate_user_share=50\nrecord_window_length=2");
+        let file = |body: &str| FILE.replace("ping\n", &format!("{body}\n"));
+        for body in ["1", "2", "3"] {
+            office.store_of(7, &file(body));
+        }
+        office.store_of(8, &file("other"));
+        office.work();
+        assert_eq!(office.posted(), ["1", "2", "other"]);
+        assert_eq!(office.count("spool"), 1);
+        office.courier.clock.forward(Duration::from_secs(3 * 60));
+        office.courier.gate = Gate::default();
+        office.work();
+        assert_eq!(office.posted(), ["1", "2", "other", "3"]);
+    }
+
+    #[test]
+    fn what_becomes_of_each_record_is_counted() {
+        let office = Office::new("record_expiry=10");
+        office.store("delivered");
+        office.store("rejected");
+        office.answer([Ok(Verdict::Delivered), rejected()]);
+        office.work();
+        let status = office.directory.path().join("status.json");
+        crate::status::StatusFile::at(&status).write(&office.courier.counters, crate::status::State::Running);
+        let text = fs::read_to_string(status).unwrap();
+        for line in ["\"delivered\": 1", "\"rejected\": 1", "\"spooled\": 0", "400 Bad Request"] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
     }
 }

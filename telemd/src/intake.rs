@@ -10,13 +10,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use record::frame::{self, Frame, FrameError};
 use record::header::Header;
 use record::{ack, severity, spool_file};
@@ -28,11 +29,13 @@ use crate::opt_in::OptIn;
 use crate::record_config::{self, RecordConfigError};
 use crate::spool::Spool;
 use crate::spool_name::Urgency;
+use crate::status::{Counters, RefusalReason};
+use crate::usage::StoreError;
 
 /// Longest life of a connection.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Connections that are read at the same time; more wait in the backlog.
-const READERS_MAX: usize = 512;
+const READERS_MAX: usize = 1024;
 /// How long a reader waits for its next connection.
 const READER_IDLE: Duration = Duration::from_secs(10);
 /// A reader holds one frame, on the heap.
@@ -54,8 +57,8 @@ enum Refusal {
     TooSlow,
     #[error("the connection: {0}")]
     Connection(io::Error),
-    #[error("spool_dir: {0}")]
-    Spool(io::Error),
+    #[error("{0}")]
+    Spool(StoreError),
 }
 
 impl Refusal {
@@ -71,21 +74,42 @@ impl Refusal {
             Self::Config(_) => Errno::EPERM,
             Self::NotOptedIn => Errno::ECONNREFUSED,
             Self::TooSlow => Errno::ETIMEDOUT,
-            Self::Connection(error) | Self::Spool(error) => of_io(error),
+            Self::Connection(error) => of_io(error),
+            Self::Spool(error) => error.errno(),
+        }
+    }
+
+    /// What it counts as.
+    const fn reason(&self) -> RefusalReason {
+        match self {
+            Self::Frame(_) | Self::Classification => RefusalReason::Frame,
+            Self::Config(_) => RefusalReason::Configuration,
+            Self::NotOptedIn => RefusalReason::NotOptedIn,
+            Self::TooSlow => RefusalReason::TooSlow,
+            Self::Connection(_) => RefusalReason::Connection,
+            Self::Spool(StoreError::Full) => RefusalReason::SpoolFull,
+            Self::Spool(StoreError::ShareUsed) => RefusalReason::ShareUsed,
+            Self::Spool(StoreError::Io(_)) => RefusalReason::Disk,
         }
     }
 }
 
 /// What a reader needs to make a record of a frame.
-struct Desk {
-    spool: Spool,
-    machine_id: Arc<MachineId>,
-    opt_in: OptIn,
-    refusals: log::Throttle,
+pub(crate) struct Desk {
+    pub(crate) spool: Spool,
+    pub(crate) machine_id: Arc<MachineId>,
+    pub(crate) opt_in: OptIn,
+    pub(crate) counters: Arc<Counters>,
+    /// Whether senders may choose configuration files of their own.
+    pub(crate) allow_user_config: AtomicBool,
+    pub(crate) refusals: log::Throttle,
 }
 
 /// The listener and its readers.
 pub(crate) struct Intake {
+    desk: Arc<Desk>,
+    /// Clients that are read.
+    clients: Arc<AtomicUsize>,
     /// Its end wakes the listener. (Not a shutdown of the socket, which can be
     /// the service manager's, and is used again.)
     stop: UnixStream,
@@ -99,39 +123,43 @@ impl Intake {
         drop(self.stop);
         let _ = self.thread.join();
     }
+
+    /// Whether nobody is connected.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.clients.load(Ordering::SeqCst) == 0
+    }
+
+    /// What may change while it works.
+    pub(crate) fn allow_user_config(&self, allow: bool) {
+        self.desk.allow_user_config.store(allow, Ordering::Relaxed);
+    }
 }
 
 /// Starts to take connections.
-pub(crate) fn start(
-    listener: UnixListener,
-    spool: Spool,
-    machine_id: Arc<MachineId>,
-    opt_in: OptIn,
-) -> io::Result<Intake> {
+pub(crate) fn start(listener: UnixListener, desk: Desk) -> io::Result<Intake> {
     // Between `poll` and `accept` a client may go away.
     listener.set_nonblocking(true)?;
     let (stop, stops) = UnixStream::pair()?;
-    let desk = Arc::new(Desk { spool, machine_id, opt_in, refusals: log::Throttle::default() });
-    let thread = thread::spawn(move || accept_all(&listener, &stops, &desk));
-    Ok(Intake { stop, thread })
+    let desk = Arc::new(desk);
+    let readers = Readers::new(Arc::clone(&desk));
+    let clients = Arc::clone(&readers.clients);
+    let thread =
+        thread::Builder::new().name("listener".into()).spawn(move || accept_all(&listener, &stops, readers))?;
+    Ok(Intake { desk, clients, stop, thread })
 }
 
-fn accept_all(listener: &UnixListener, stops: &UnixStream, desk: &Arc<Desk>) {
-    let (all_ended, ended) = bounded::<()>(0);
-    let readers = Readers::new(Arc::clone(desk), all_ended);
+fn accept_all(listener: &UnixListener, stops: &UnixStream, readers: Readers) {
     while wait_for_client(listener, stops) {
         match listener.accept() {
             Ok((connection, _)) => readers.hand_over(connection),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
-                desk.refusals.log(format_args!("accept: {error}; trying again"));
+                readers.desk.refusals.log(format_args!("accept: {error}; trying again"));
                 thread::sleep(SHORTAGE_PAUSE);
             }
         }
     }
-    drop(readers);
-    // Every reader holds a sender; the channel ends with the last of them.
-    let _ = ended.recv();
+    readers.wait_for_the_last();
 }
 
 /// Waits without a bound; false when it is time to stop.
@@ -152,18 +180,21 @@ struct Readers {
     connections: Sender<UnixStream>,
     waiting: Receiver<UnixStream>,
     count: Arc<AtomicUsize>,
-    all_ended: Sender<()>,
+    clients: Arc<AtomicUsize>,
+    /// Every reader holds a sender; the channel ends with the last of them.
+    all_ended: (Sender<()>, Receiver<()>),
 }
 
 impl Readers {
-    fn new(desk: Arc<Desk>, all_ended: Sender<()>) -> Self {
+    fn new(desk: Arc<Desk>) -> Self {
         let (connections, waiting) = bounded(0);
-        Self { desk, connections, waiting, count: Arc::new(AtomicUsize::new(0)), all_ended }
+        Self { desk, connections, waiting, count: Arc::default(), clients: Arc::default(), all_ended: bounded(0) }
     }
 
     /// Gives the connection to a reader that waits, to a new one, or, when
     /// there are too many, to the first that is done.
     fn hand_over(&self, connection: UnixStream) {
+        self.desk.counters.touch();
         let connection = match self.connections.try_send(connection) {
             Ok(()) => return,
             Err(TrySendError::Full(connection) | TrySendError::Disconnected(connection)) => connection,
@@ -173,18 +204,21 @@ impl Readers {
             return;
         }
         if let Err(error) = self.start(connection) {
-            log::warning(format_args!("no thread for a connection: {error}; it is closed"));
+            self.desk.refusals.log(format_args!("no thread for a connection: {error}; it is closed"));
         }
     }
 
     fn start(&self, connection: UnixStream) -> io::Result<()> {
         let (desk, waiting) = (Arc::clone(&self.desk), self.waiting.clone());
-        let (count, ends) = (Arc::clone(&self.count), self.all_ended.clone());
+        let (count, clients) = (Arc::clone(&self.count), Arc::clone(&self.clients));
+        let ends = self.all_ended.0.clone();
         let reader = move || {
             let mut next = Some(connection);
             while let Some(connection) = next {
+                clients.fetch_add(1, Ordering::SeqCst);
                 serve(&connection, &desk);
                 drop(connection);
+                clients.fetch_sub(1, Ordering::SeqCst);
                 next = waiting.recv_timeout(READER_IDLE).ok();
             }
             count.fetch_sub(1, Ordering::Relaxed);
@@ -196,6 +230,16 @@ impl Readers {
             self.count.fetch_sub(1, Ordering::Relaxed);
         })
     }
+
+    /// Returns when all connections that were handed over have had their
+    /// answers.
+    fn wait_for_the_last(self) {
+        drop(self.connections);
+        drop(self.waiting);
+        let (ends, ended) = self.all_ended;
+        drop(ends);
+        let _ = ended.recv();
+    }
 }
 
 /// Reads one frame, and answers.
@@ -203,59 +247,53 @@ fn serve(mut connection: &UnixStream, desk: &Desk) {
     // An older library does not read, and may have closed already.
     let _ = connection.write_all(&ack::BANNER);
     let deadline = Instant::now() + DEADLINE;
-    let taken = read_frame(connection, deadline).and_then(|frame| match frame {
-        Some(frame) => take(&frame, desk).map(Some),
+    let Ok(sender) = getsockopt(&connection, PeerCredentials) else { return };
+    let status = match read_frame(connection, deadline).and_then(|frame| match frame {
+        Some(frame) => take(&frame, sender.uid(), desk).map(Some),
         None => Ok(None),
-    });
-    let status = match taken {
+    }) {
         Ok(Some(())) => 0,
         Ok(None) => return,
         Err(refusal) => {
-            desk.refusals.log(format_args!("a record was refused: {refusal}"));
+            desk.counters.refused(refusal.reason());
+            let (uid, pid) = (sender.uid(), sender.pid());
+            desk.refusals.log(format_args!("a record of uid {uid} (process {pid}) was refused: {refusal}"));
             -(refusal.errno() as i32)
         }
     };
     let _ = connection.write_all(&ack::encode_status(status));
 }
 
-/// Reads a whole frame; `None` if the client closed without sending.
-fn read_frame(connection: &UnixStream, deadline: Instant) -> Result<Option<Vec<u8>>, Refusal> {
-    let mut frame = vec![0; frame::SIZE_LEN];
-    if read_full(connection, &mut frame, deadline)? == 0 {
-        return Ok(None);
-    }
-    let size = frame.first_chunk().copied().unwrap_or_default();
-    frame.resize(frame::declared_len(size)?, 0);
-    let rest = frame.get_mut(frame::SIZE_LEN..).unwrap_or_default();
-    if read_full(connection, rest, deadline)? == 0 {
-        return Err(FrameError::Incomplete.into());
-    }
-    Ok(Some(frame))
-}
-
-/// Fills the buffer; 0 if the connection ended before its first byte.
-fn read_full(mut connection: &UnixStream, buffer: &mut [u8], deadline: Instant) -> Result<usize, Refusal> {
+/// Reads a whole frame; `None` if the client closed without sending. What
+/// comes behind the frame is not looked at.
+fn read_frame(mut connection: &UnixStream, deadline: Instant) -> Result<Option<Vec<u8>>, Refusal> {
+    let mut frame = vec![0; frame::MAX];
     let mut len = 0;
-    while let Some(rest) = buffer.get_mut(len..).filter(|rest| !rest.is_empty()) {
+    loop {
+        if let Some(size) = frame.get(..len).and_then(|read| read.first_chunk()) {
+            let declared = frame::declared_len(*size)?;
+            if len >= declared {
+                frame.truncate(declared);
+                return Ok(Some(frame));
+            }
+        }
         let remaining = deadline.saturating_duration_since(Instant::now());
         if remaining.is_zero() {
             return Err(Refusal::TooSlow);
         }
         connection.set_read_timeout(Some(remaining)).map_err(Refusal::Connection)?;
-        match connection.read(rest) {
-            Ok(0) if len == 0 => return Ok(0),
+        match connection.read(frame.get_mut(len..).unwrap_or_default()) {
+            Ok(0) if len == 0 => return Ok(None),
             Ok(0) => return Err(FrameError::Incomplete.into()),
-            Ok(count) => len += count,
-            // Of the time-out, the deadline is looked at again.
+            Ok(read) => len += read,
             Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
             Err(error) => return Err(Refusal::Connection(error)),
         }
     }
-    Ok(len)
 }
 
 /// Makes a record of a frame and puts it in the spool.
-fn take(frame: &[u8], desk: &Desk) -> Result<(), Refusal> {
+fn take(frame: &[u8], uid: u32, desk: &Desk) -> Result<(), Refusal> {
     let frame = Frame::decode(frame)?;
     if frame.headers.get(Header::Classification).iter().any(u8::is_ascii_control) {
         return Err(Refusal::Classification);
@@ -266,12 +304,17 @@ fn take(frame: &[u8], desk: &Desk) -> Result<(), Refusal> {
     if let Some(path) = frame.config {
         // Looked at again when the record is sent; here, so that the sender
         // learns of it.
-        record_config::load(Path::new(OsStr::from_bytes(path)))?;
+        let user = desk.allow_user_config.load(Ordering::Relaxed).then_some(uid);
+        record_config::load(Path::new(OsStr::from_bytes(path)), user)?;
     }
     let machine_id = desk.machine_id.get(SystemTime::now());
     let headers = frame.headers.with(Header::MachineId, &machine_id);
     let is_critical = headers.get(Header::Severity) == severity::CRITICAL.to_string().as_bytes();
     let file = spool_file::encode(frame.config, &headers, frame.payload);
     let urgency = if is_critical { Urgency::Critical } else { Urgency::Ordinary };
-    desk.spool.store(file, urgency).map_err(Refusal::Spool)
+    desk.spool.store(file, urgency, uid).map_err(Refusal::Spool)?;
+    desk.counters.accepted();
+    let classification = headers.get(Header::Classification);
+    log::info(format_args!("taken from uid {uid}: {}", String::from_utf8_lossy(classification)));
+    Ok(())
 }

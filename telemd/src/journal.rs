@@ -91,9 +91,13 @@ impl Journal {
         Ok(id.iter().copied().map(char::from).collect())
     }
 
+    pub(crate) fn is_too_long(&self) -> bool {
+        self.lines > LINES_MAX
+    }
+
     /// If there are too many lines, removes the oldest; gives their ids.
     pub(crate) fn prune(&mut self) -> Result<Vec<String>, JournalError> {
-        if self.lines <= LINES_MAX {
+        if !self.is_too_long() {
             return Ok(Vec::new());
         }
         let (removed, file) = cut_back(&self.path, self.lines - LINES_KEPT).map_err(self.failed())?;

@@ -5,6 +5,8 @@
 //! clock neither opens nor shuts a window. What was sent is forgotten with the
 //! process, as it always was.
 
+use std::collections::BTreeMap;
+
 use record::config::{Key, Settings};
 
 /// The longest window, and one minute for each slot of it.
@@ -32,10 +34,18 @@ impl Limit {
         Self { burst: u64::try_from(burst).ok(), window, slots: [Slot::default(); SLOTS] }
     }
 
+    fn change(&mut self, burst: i64, window: i64) {
+        *self = Self { slots: self.slots, ..Self::new(burst, window) };
+    }
+
+    /// Whether what was sent in minute `sent` counts in `minute`.
+    fn is_in_window(&self, minute: u64, sent: u64) -> bool {
+        sent <= minute && minute - sent < self.window
+    }
+
     /// What was sent in the window that ends with `minute`.
     fn sent(&self, minute: u64) -> u64 {
-        let in_window = |slot: &&Slot| slot.minute <= minute && minute - slot.minute < self.window;
-        self.slots.iter().filter(in_window).map(|slot| slot.amount).sum()
+        self.slots.iter().filter(|slot| self.is_in_window(minute, slot.minute)).map(|slot| slot.amount).sum()
     }
 
     fn allows(&self, minute: u64, weight: u64) -> bool {
@@ -50,35 +60,108 @@ impl Limit {
         }
         slot.amount = slot.amount.saturating_add(weight);
     }
+
+    fn uncount(&mut self, minute: u64, weight: u64) {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.minute == minute) {
+            slot.amount = slot.amount.saturating_sub(weight);
+        }
+    }
 }
 
-/// Both limits of the configuration.
+/// Why a record must wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// A limit is reached.
+    Limit,
+    /// Its user has sent as much as one user may.
+    Share(u32),
+}
+
+/// Both limits of the configuration, and what one user may have of them.
 #[derive(Clone, Debug)]
 pub(crate) struct RateLimits {
     enabled: bool,
     records: Limit,
     bytes: Limit,
+    /// Percent; `None`: all.
+    share: Option<u64>,
+    /// Of each user: the minutes in which records were sent, their number and
+    /// their bytes.
+    users: BTreeMap<u32, Vec<(u64, u64, u64)>>,
 }
 
 impl RateLimits {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let limit = |burst, window| Limit::new(settings.integer(burst), settings.integer(window));
-        Self {
-            enabled: settings.boolean(Key::RateLimitEnabled),
-            records: limit(Key::RecordBurstLimit, Key::RecordWindowLength),
-            bytes: limit(Key::ByteBurstLimit, Key::ByteWindowLength),
+        let mut limits = Self {
+            enabled: false,
+            records: Limit::new(-1, 0),
+            bytes: Limit::new(-1, 0),
+            share: None,
+            users: BTreeMap::new(),
+        };
+        limits.change(settings);
+        limits
+    }
+
+    /// Other limits for what comes; what was sent is not forgotten.
+    pub(crate) fn change(&mut self, settings: &Settings) {
+        self.enabled = settings.boolean(Key::RateLimitEnabled);
+        self.records.change(settings.integer(Key::RecordBurstLimit), settings.integer(Key::RecordWindowLength));
+        self.bytes.change(settings.integer(Key::ByteBurstLimit), settings.integer(Key::ByteWindowLength));
+        self.share = u64::try_from(settings.integer(Key::RateUserShare)).ok().filter(|percent| *percent < 100);
+    }
+
+    /// Notes that a record of so many bytes is sent in this minute, if it may
+    /// be. `uid` is that of a user who has only a share.
+    pub(crate) fn reserve(&mut self, minute: u64, bytes: u64, uid: Option<u32>) -> Result<(), Over> {
+        if self.enabled {
+            if !self.records.allows(minute, 1) || !self.bytes.allows(minute, bytes) {
+                return Err(Over::Limit);
+            }
+            if let Some((uid, percent)) = uid.zip(self.share) {
+                self.check_share(minute, bytes, uid, percent)?;
+                note(self.users.entry(uid).or_default(), minute, bytes);
+            }
+        }
+        self.records.count(minute, 1);
+        self.bytes.count(minute, bytes);
+        Ok(())
+    }
+
+    fn check_share(&mut self, minute: u64, bytes: u64, uid: u32, percent: u64) -> Result<(), Over> {
+        self.users.retain(|_, sent| {
+            sent.retain(|(sent, _, _)| minute.saturating_sub(*sent) < SLOTS as u64);
+            !sent.is_empty()
+        });
+        let sent = self.users.get(&uid).map(Vec::as_slice).unwrap_or_default();
+        let sum = |limit: &Limit, amount: fn(&(u64, u64, u64)) -> u64| -> u64 {
+            sent.iter().filter(|sent| limit.is_in_window(minute, sent.0)).map(amount).sum()
+        };
+        let fits = |limit: &Limit, sum: u64, weight: u64| {
+            limit.burst.is_none_or(|burst| sum.saturating_add(weight) <= (burst.saturating_mul(percent) / 100).max(1))
+        };
+        let records = fits(&self.records, sum(&self.records, |sent| sent.1), 1);
+        match records && fits(&self.bytes, sum(&self.bytes, |sent| sent.2), bytes) {
+            true => Ok(()),
+            false => Err(Over::Share(uid)),
         }
     }
 
-    /// Whether a record of so many bytes may be sent in this minute.
-    pub(crate) fn allow(&self, minute: u64, bytes: u64) -> bool {
-        !self.enabled || (self.records.allows(minute, 1) && self.bytes.allows(minute, bytes))
+    /// The record was not sent after all.
+    pub(crate) fn give_back(&mut self, minute: u64, bytes: u64, uid: Option<u32>) {
+        self.records.uncount(minute, 1);
+        self.bytes.uncount(minute, bytes);
+        let of_user = uid.and_then(|uid| self.users.get_mut(&uid));
+        if let Some(entry) = of_user.and_then(|sent| sent.iter_mut().find(|sent| sent.0 == minute)) {
+            *entry = (minute, entry.1.saturating_sub(1), entry.2.saturating_sub(bytes));
+        }
     }
+}
 
-    /// Notes a record that was sent.
-    pub(crate) fn count(&mut self, minute: u64, bytes: u64) {
-        self.records.count(minute, 1);
-        self.bytes.count(minute, bytes);
+fn note(sent: &mut Vec<(u64, u64, u64)>, minute: u64, bytes: u64) {
+    match sent.last_mut() {
+        Some(last) if last.0 == minute => *last = (minute, last.1 + 1, last.2.saturating_add(bytes)),
+        _ => sent.push((minute, 1, bytes)),
     }
 }
 
@@ -136,29 +219,63 @@ mod tests {
         assert!(records.allows(minute + 120, 1));
     }
 
+    fn limits(assignments: &str) -> RateLimits {
+        RateLimits::new(&Settings::read(format!("[settings]\n{assignments}\n").as_bytes()).unwrap().0)
+    }
+
     #[test]
     fn d4_bytes_are_the_bytes_of_the_record() {
-        let (settings, _) = Settings::read(b"[settings]\nbyte_burst_limit=1000\nrecord_burst_limit=-1\n").unwrap();
-        let mut limits = RateLimits::new(&settings);
-        assert!(limits.allow(0, 600));
-        limits.count(0, 600);
-        assert!(!limits.allow(0, 600));
-        assert!(limits.allow(0, 400));
-        assert!(limits.allow(20, 600), "20 minutes later");
+        let mut limits = limits("byte_burst_limit=1000\nrecord_burst_limit=-1");
+        assert_eq!(limits.reserve(0, 600, None), Ok(()));
+        assert_eq!(limits.reserve(0, 600, None), Err(Over::Limit));
+        assert_eq!(limits.reserve(0, 400, None), Ok(()));
+        assert_eq!(limits.reserve(20, 600, None), Ok(()), "20 minutes later");
     }
 
     #[test]
     fn both_limits_must_allow_and_the_switch_turns_both_off() {
-        let after_one_record = |text: &str| {
-            let (settings, _) = Settings::read(text.as_bytes()).unwrap();
-            let mut limits = RateLimits::new(&settings);
-            limits.count(0, 10);
-            limits.allow(0, 10)
+        let after_one_record = |assignments: &str| {
+            let mut limits = limits(assignments);
+            let _ = limits.reserve(0, 10, None);
+            limits.reserve(0, 10, None).is_ok()
         };
-        assert!(after_one_record("[settings]\nrecord_burst_limit=2\nbyte_burst_limit=20\n"));
-        assert!(!after_one_record("[settings]\nrecord_burst_limit=1\nbyte_burst_limit=20\n"));
-        assert!(!after_one_record("[settings]\nrecord_burst_limit=2\nbyte_burst_limit=19\n"));
-        let off = "[settings]\nrecord_burst_limit=0\nbyte_burst_limit=0\nrate_limit_enabled=false\n";
-        assert!(after_one_record(off));
+        assert!(after_one_record("record_burst_limit=2\nbyte_burst_limit=20"));
+        assert!(!after_one_record("record_burst_limit=1\nbyte_burst_limit=20"));
+        assert!(!after_one_record("record_burst_limit=2\nbyte_burst_limit=19"));
+        assert!(after_one_record("record_burst_limit=0\nbyte_burst_limit=0\nrate_limit_enabled=false"));
+    }
+
+    #[test]
+    fn a_record_that_was_not_sent_does_not_count() {
+        let mut limits = limits("record_burst_limit=2\nrate_user_share=50");
+        assert_eq!(limits.reserve(3, 10, Some(7)), Ok(()));
+        limits.give_back(3, 10, Some(7));
+        assert_eq!(limits.reserve(3, 10, Some(7)), Ok(()));
+        assert_eq!(limits.reserve(3, 10, Some(7)), Err(Over::Share(7)));
+    }
+
+    #[test]
+    fn one_user_has_a_share_of_the_window_and_leaves_the_rest_to_others() {
+        let mut limits = limits("record_burst_limit=10\nrecord_window_length=15\nrate_user_share=50");
+        let sent =
+            |limits: &mut RateLimits, minute, uid| (0..20).filter(|_| limits.reserve(minute, 10, uid).is_ok()).count();
+        assert_eq!(sent(&mut limits, 1, Some(7)), 5);
+        assert_eq!(sent(&mut limits, 2, Some(8)), 5);
+        assert_eq!(limits.reserve(2, 10, Some(9)), Err(Over::Limit));
+        assert_eq!(sent(&mut limits, 16, Some(7)), 5, "its own window opens again");
+        let mut limits = self::limits("record_burst_limit=10\nrate_user_share=100");
+        assert_eq!(sent(&mut limits, 1, Some(7)), 10, "off, as the C daemons have it");
+        let mut limits = self::limits("record_burst_limit=10\nrate_user_share=50");
+        assert_eq!(sent(&mut limits, 1, None), 10, "whoever has no share to keep to");
+    }
+
+    #[test]
+    fn other_limits_do_not_forget_what_was_sent() {
+        let mut limits = limits("record_burst_limit=2");
+        limits.reserve(0, 1, None).unwrap();
+        limits.reserve(0, 1, None).unwrap();
+        limits.change(&Settings::read(b"[settings]\nrecord_burst_limit=3\n").unwrap().0);
+        assert_eq!(limits.reserve(0, 1, None), Ok(()));
+        assert_eq!(limits.reserve(0, 1, None), Err(Over::Limit));
     }
 }

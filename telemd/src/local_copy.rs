@@ -5,55 +5,79 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use record::header::Header;
 use record::spool_file::SpoolFile;
 
 use crate::files;
 use crate::journal::{Entry, Journal, JournalError};
+use crate::journal_sync::JournalSync;
 use crate::log;
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// More than a boot id has.
 const BOOT_ID_MAX: usize = 128;
 
+/// Least time between two cuts of the journal.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The journal and the copies.
 pub(crate) struct LocalCopies {
     /// `None` if it cannot be opened: then there are no copies either, because
     /// nothing would ever remove them.
-    journal: Option<Journal>,
+    journal: Option<(Journal, JournalSync)>,
     records: PathBuf,
     retain: bool,
+    pruned: Option<Instant>,
+    failures: log::Throttle,
 }
 
 impl LocalCopies {
     /// Opens the journal. Without one, the daemon does its work all the same.
-    pub(crate) fn open(journal: &Path, records: &Path, retain: bool) -> Self {
+    /// Lines survive a power failure after `sync_interval`.
+    pub(crate) fn open(journal: &Path, records: &Path, retain: bool, sync_interval: Duration) -> Self {
         let boot_id = files::read_regular(Path::new(BOOT_ID), BOOT_ID_MAX).unwrap_or_default();
         let boot_id = String::from_utf8_lossy(boot_id.trim_ascii()).into_owned();
-        let journal = Journal::open(journal, boot_id)
+        let failed = |error| JournalError::Io { path: journal.to_owned(), error };
+        let opened = Journal::open(journal, boot_id)
+            .and_then(|opened| Ok((opened, JournalSync::start(journal, sync_interval).map_err(failed)?)))
             .inspect_err(|error| log::error(format_args!("{error}; no record is noted")))
             .ok();
-        Self { journal, records: records.to_owned(), retain }
+        Self { journal: opened, records: records.to_owned(), retain, pruned: None, failures: log::Throttle::default() }
     }
 
     /// Notes a record, once. What goes wrong is logged: it is no reason to
     /// deliver the record again.
     pub(crate) fn note(&mut self, record: &SpoolFile<'_>, now: SystemTime) {
         if let Err(error) = self.try_note(record, now) {
-            log::error(format_args!("{error}"));
+            self.failures.log(format_args!("{error}"));
         }
-        self.prune();
+        self.prune_if_due();
+    }
+
+    /// Whether the journal has too many lines.
+    pub(crate) fn are_to_be_pruned(&self) -> bool {
+        self.journal.as_ref().is_some_and(|(journal, _)| journal.is_too_long())
+    }
+
+    /// Prunes a journal that is too long, not more often than it is worth: the
+    /// file is written anew.
+    pub(crate) fn prune_if_due(&mut self) {
+        if self.are_to_be_pruned() && self.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNE_INTERVAL) {
+            self.prune();
+            self.pruned = Some(Instant::now());
+        }
     }
 
     fn try_note(&mut self, record: &SpoolFile<'_>, now: SystemTime) -> Result<(), JournalError> {
-        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let Some((journal, sync)) = &mut self.journal else { return Ok(()) };
         let id = journal.append(&Entry {
             time: now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             classification: record.headers.get(Header::Classification),
             event_id: record.headers.get(Header::EventId),
         })?;
+        sync.appended();
         if self.retain {
             let path = self.records.join(id);
             write_copy(&path, record.body).map_err(|error| JournalError::Io { path, error })?;
@@ -64,14 +88,14 @@ impl LocalCopies {
     /// Removes the oldest lines, and the copies that belong to them, whether
     /// copies are wanted now or not.
     fn prune(&mut self) {
-        let Some(journal) = &mut self.journal else { return };
+        let Some((journal, _)) = &mut self.journal else { return };
         match journal.prune() {
             Ok(removed) => {
                 for id in removed.iter().filter(|id| record::event_id::is_valid(id.as_bytes())) {
                     let _ = fs::remove_file(self.records.join(id));
                 }
             }
-            Err(error) => log::error(format_args!("{error}; old lines stay")),
+            Err(error) => self.failures.log(format_args!("{error}; old lines stay")),
         }
     }
 }
@@ -86,7 +110,6 @@ fn write_copy(path: &Path, body: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const FILE: &str = include_str!("../tests/data/spool-file-of-the-c-daemon");
 
@@ -105,7 +128,7 @@ mod tests {
             self.0.path().join("records")
         }
         fn note(&self, count: usize, retain: bool) {
-            let mut copies = LocalCopies::open(&self.journal(), &self.records(), retain);
+            let mut copies = LocalCopies::open(&self.journal(), &self.records(), retain, Duration::ZERO);
             let record = SpoolFile::decode(FILE.as_bytes()).unwrap();
             for _ in 0..count {
                 copies.note(&record, UNIX_EPOCH + Duration::from_secs(1_700_000_100));
@@ -150,7 +173,7 @@ mod tests {
     #[test]
     fn d20_without_a_line_there_is_no_copy() {
         let machine = Machine::new();
-        let mut copies = LocalCopies::open(&machine.journal(), &machine.records(), true);
+        let mut copies = LocalCopies::open(&machine.journal(), &machine.records(), true, Duration::ZERO);
         let file = FILE.replace("org.example/demo/ping", "no/classification");
         copies.note(&SpoolFile::decode(file.as_bytes()).unwrap(), SystemTime::now());
         assert_eq!((machine.lines().len(), machine.copies().len()), (0, 0));
@@ -158,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_journal_that_cannot_be_opened_is_no_reason_to_stop() {
-        let mut copies = LocalCopies::open(Path::new("/nonexistent/journal"), Path::new("/nonexistent"), true);
+        let mut copies =
+            LocalCopies::open(Path::new("/nonexistent/journal"), Path::new("/nonexistent"), true, Duration::ZERO);
         copies.note(&SpoolFile::decode(FILE.as_bytes()).unwrap(), SystemTime::now());
     }
 }

@@ -5,6 +5,7 @@
 
 use std::fmt::Arguments;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 const LINE_MAX: usize = 1000;
 /// Messages that a [`Throttle`] lets through in an interval.
 const THROTTLED_MAX: u64 = 10;
+static IS_VERBOSE: AtomicBool = AtomicBool::new(false);
 const THROTTLE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Something the administrator must act on.
@@ -27,6 +29,18 @@ pub(crate) fn warning(message: Arguments<'_>) {
 /// A normal event of note.
 pub(crate) fn notice(message: Arguments<'_>) {
     write(5, message);
+}
+
+/// What happened to a record: only for those who ask for more.
+pub(crate) fn info(message: Arguments<'_>) {
+    if IS_VERBOSE.load(Ordering::Relaxed) {
+        write(6, message);
+    }
+}
+
+/// From now on, [`info`] is written, too.
+pub(crate) fn be_verbose() {
+    IS_VERBOSE.store(true, Ordering::Relaxed);
 }
 
 /// Warnings that others can cause: so many a minute, and then their number.

@@ -41,6 +41,11 @@ impl MachineId {
         Self { static_file, rotating_file, current: Mutex::new(None), failures: log::Throttle::default() }
     }
 
+    /// The files are looked at again for the next record.
+    pub(crate) fn look_again(&self) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The id at this time.
     pub(crate) fn get(&self, now: SystemTime) -> Vec<u8> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,22 +1,108 @@
 //! The administrator's consent.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::files;
+
+/// More than a remembered consent has.
+const MEMORY_MAX: usize = 64;
 
 /// Looks at the opt-in file.
 #[derive(Clone, Debug)]
-pub(crate) struct OptIn(PathBuf);
+pub(crate) struct OptIn {
+    file: PathBuf,
+    /// Which consent the records in the spool were taken under.
+    memory: PathBuf,
+}
 
 impl OptIn {
-    pub(crate) fn at(path: &Path) -> Self {
-        Self(path.to_owned())
+    pub(crate) fn at(file: &Path, memory: &Path) -> Self {
+        Self { file: file.to_owned(), memory: memory.to_owned() }
     }
 
     /// Whether the file exists now, of whatever type.
     pub(crate) fn is_given(&self) -> bool {
-        self.0.metadata().is_ok()
+        self.file.metadata().is_ok()
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Whether consent was withdrawn and given again since [`Self::remember`]:
+    /// then what is in the spool was made under another one. A machine that
+    /// remembers nothing (one that was upgraded) has one consent.
+    pub(crate) fn is_another(&self) -> io::Result<bool> {
+        let remembered = match files::read_regular(&self.memory, MEMORY_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            read => read?,
+        };
+        Ok(self.identity()?.is_some_and(|identity| identity.as_bytes() != remembered))
+    }
+
+    /// From now on, records are taken under this consent.
+    pub(crate) fn remember(&self) -> io::Result<()> {
+        let Some(identity) = self.identity()? else { return Ok(()) };
+        if files::read_regular(&self.memory, MEMORY_MAX).is_ok_and(|remembered| remembered == identity.as_bytes()) {
+            return Ok(());
+        }
+        let temporary = self.memory.with_extension("new");
+        fs::write(&temporary, identity)?;
+        fs::rename(temporary, &self.memory)
+    }
+
+    /// Consent ended: whatever comes next is another one.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        // Not removed: without a memory, all consent is the same.
+        fs::write(&self.memory, "withdrawn")
+    }
+
+    /// The birth of the file, which `touch` does not change. `None` where the
+    /// file system does not tell.
+    fn identity(&self) -> io::Result<Option<String>> {
+        let born = self.file.metadata()?.created().ok();
+        Ok(born.map(|born| born.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos()).to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::time::Duration;
+
+    #[test]
+    fn consent_that_was_given_again_is_another_and_a_touched_file_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let opt_in = OptIn::at(&directory.path().join("opt-in"), &directory.path().join("consent"));
+        fs::write(opt_in.file(), "").unwrap();
+        assert!(!opt_in.is_another().unwrap(), "of an upgraded machine");
+        opt_in.remember().unwrap();
+        fs::write(opt_in.file(), "a comment").unwrap();
+        assert!(!opt_in.is_another().unwrap());
+        fs::remove_file(opt_in.file()).unwrap();
+        thread::sleep(Duration::from_millis(20));
+        fs::write(opt_in.file(), "").unwrap();
+        if fs::metadata(opt_in.file()).unwrap().created().is_ok() {
+            assert!(opt_in.is_another().unwrap());
+        }
+        opt_in.remember().unwrap();
+        assert!(!opt_in.is_another().unwrap());
+        opt_in.forget().unwrap();
+        opt_in.remember().unwrap();
+        assert!(!opt_in.is_another().unwrap());
+    }
+
+    #[test]
+    fn consent_that_ended_before_our_eyes_is_never_the_same_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let opt_in = OptIn::at(&directory.path().join("opt-in"), &directory.path().join("consent"));
+        fs::write(opt_in.file(), "").unwrap();
+        opt_in.remember().unwrap();
+        opt_in.forget().unwrap();
+        assert!(opt_in.identity().unwrap().is_none() || opt_in.is_another().unwrap());
     }
 }

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub(crate) const USAGE: &str = "\
-Usage: telemd [-f FILE] [--check]
+Usage: telemd [-f FILE] [-v] [--check]
 
 Takes telemetry records from a socket, keeps them on disk, and sends them to a
 collector.
 
   -f, --config_file FILE  read this configuration file, and no other
       --check             check the configuration, print what it says, and end
+  -v, --verbose           say more of what is done
   -h, --help              print this text
   -V, --version           print the version
 ";
@@ -27,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) config_file: Option<PathBuf>,
     /// Only look at the configuration.
     pub(crate) check: bool,
+    /// Say more.
+    pub(crate) is_verbose: bool,
 }
 
 #[derive(Debug, Error)]
@@ -44,6 +47,7 @@ pub(crate) fn parse() -> Result<Action, OptionsError> {
             Short('f') | Long("config_file" | "config-file") => {
                 options.config_file = Some(arguments.value()?.into());
             }
+            Short('v') | Long("verbose") => options.is_verbose = true,
             Long("check") => options.check = true,
             Short('h') | Long("help") => return Ok(Action::Print(USAGE.to_owned())),
             Short('V') | Long("version") => {

@@ -46,8 +46,9 @@ pub(crate) enum RecordConfigError {
     Wrong { path: PathBuf, error: ConfigError },
 }
 
-/// Reads the settings of a file, if the file can be trusted.
-pub(crate) fn load(path: &Path) -> Result<Settings, RecordConfigError> {
+/// Reads the settings of a file, if the file can be trusted. `user` is one
+/// whose files count, too.
+pub(crate) fn load(path: &Path, user: Option<u32>) -> Result<Settings, RecordConfigError> {
     let unreadable = |error: io::Error| match files::is_shortage(&error) {
         true => RecordConfigError::Shortage { path: path.to_owned(), error },
         false => RecordConfigError::Unreadable { path: path.to_owned(), error },
@@ -58,7 +59,7 @@ pub(crate) fn load(path: &Path) -> Result<Settings, RecordConfigError> {
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let place = openat2(AT_FDCWD, path, how).map_err(|errno| unreadable(errno.into()))?;
-    if !is_trusted(&place).map_err(unreadable)? {
+    if !is_trusted(&place, user).map_err(unreadable)? {
         return Err(RecordConfigError::NotTrusted { path: path.to_owned() });
     }
     let file = File::open(format!("/proc/self/fd/{}", place.as_raw_fd())).map_err(unreadable)?;
@@ -67,10 +68,11 @@ pub(crate) fn load(path: &Path) -> Result<Settings, RecordConfigError> {
     read.map(|(settings, _)| settings).map_err(|error| RecordConfigError::Wrong { path: path.to_owned(), error })
 }
 
-fn is_trusted(place: &OwnedFd) -> io::Result<bool> {
+fn is_trusted(place: &OwnedFd, user: Option<u32>) -> io::Result<bool> {
     let metadata = File::from(place.try_clone()?).metadata()?;
     let file_system = fstatfs(place.as_fd())?.filesystem_type();
-    let is_owned = [0, Uid::effective().as_raw()].contains(&metadata.uid());
+    let owner = metadata.uid();
+    let is_owned = [0, Uid::effective().as_raw()].contains(&owner) || user == Some(owner);
     let is_writable_by_others = metadata.mode() & WRITABLE_BY_OTHERS != 0;
     Ok(metadata.is_file() && is_owned && !is_writable_by_others && !MADE_UP_FILE_SYSTEMS.contains(&file_system))
 }
@@ -101,7 +103,7 @@ mod tests {
     }
 
     fn is_trusted(path: &Path) -> bool {
-        load(path).is_ok()
+        load(path, None).is_ok()
     }
 
     #[test]
@@ -146,7 +148,7 @@ mod tests {
     fn a_terminal_is_not_opened() {
         let terminal = nix::pty::openpty(None, None).unwrap();
         let name = nix::unistd::ttyname(&terminal.slave).unwrap();
-        assert!(matches!(load(&name), Err(RecordConfigError::NotTrusted { .. })));
+        assert!(matches!(load(&name, None), Err(RecordConfigError::NotTrusted { .. })));
     }
 
     #[test]
@@ -158,6 +160,8 @@ mod tests {
         let file = directory.file("config", 0o644);
         std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
         assert!(!is_trusted(&file));
+        assert!(load(&file, Some(65534)).is_ok(), "allow_user_config");
+        assert!(load(&file, Some(65533)).is_err());
     }
 
     #[test]
@@ -165,6 +169,6 @@ mod tests {
         let directory = Directory::new();
         let file = directory.file("config", 0o644);
         fs::write(&file, "[settings]\nrecord_expiry=abc\n").unwrap();
-        assert!(load(&file).unwrap_err().to_string().contains("config:2: record_expiry"));
+        assert!(load(&file, None).unwrap_err().to_string().contains("config:2: record_expiry"));
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Files that are kept.
 const FILES_MAX: usize = 100;
@@ -28,28 +29,56 @@ impl Rejected {
             _ => {}
         }
         let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::rename(file, self.0.join(name))?;
+        let target = self.0.join(name);
+        match fs::rename(file, &target) {
+            // The spool can be a file system of its own.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                fs::copy(file, &target)?;
+                fs::remove_file(file)?;
+            }
+            moved => moved?,
+        }
         self.prune()
     }
 
+    /// Deletes all files; gives their number.
+    pub(crate) fn clear(&self) -> io::Result<u64> {
+        let mut count = 0;
+        for (_, path) in self.files()? {
+            fs::remove_file(path)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
     fn prune(&self) -> io::Result<()> {
+        let mut files = self.files()?;
+        files.sort();
+        let surplus = files.len().saturating_sub(FILES_MAX);
+        files.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+    }
+
+    /// Its files, each with the time of its last change.
+    fn files(&self) -> io::Result<Vec<(SystemTime, PathBuf)>> {
+        let entries = match fs::read_dir(&self.0) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
         let mut files = Vec::new();
-        for entry in fs::read_dir(&self.0)? {
+        for entry in entries {
             let entry = entry?;
             if entry.file_type()?.is_file() {
                 files.push((entry.metadata()?.modified()?, entry.path()));
             }
         }
-        files.sort();
-        let surplus = files.len().saturating_sub(FILES_MAX);
-        files.iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
+        Ok(files)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     #[test]
     fn the_newest_hundred_are_kept() {

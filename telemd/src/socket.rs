@@ -26,26 +26,60 @@ pub(crate) enum SocketError {
     Inherited(io::Error),
 }
 
-/// The socket that the service manager passed (sd_listen_fds(3)), or else one
-/// of our own at `path`.
-pub(crate) fn obtain(path: &Path) -> Result<UnixListener, SocketError> {
-    let mut inherited = ListenFd::from_env();
-    if inherited.len() == 0 {
-        return listen(path);
+/// Where connections come from.
+pub(crate) enum Socket {
+    /// The service manager's (sd_listen_fds(3)), which keeps it when this
+    /// process ends.
+    Inherited(UnixListener),
+    /// Our own, made when it is needed.
+    Own,
+}
+
+impl Socket {
+    /// Looks at what the service manager passed.
+    pub(crate) fn find() -> Result<Self, SocketError> {
+        let mut inherited = ListenFd::from_env();
+        if inherited.len() == 0 {
+            return Ok(Self::Own);
+        }
+        match inherited.take_unix_listener(0) {
+            Ok(Some(listener)) => Ok(Self::Inherited(listener)),
+            Ok(None) => Err(SocketError::Inherited(io::ErrorKind::NotFound.into())),
+            Err(error) => Err(SocketError::Inherited(error)),
+        }
     }
-    match inherited.take_unix_listener(0) {
-        Ok(Some(listener)) => Ok(listener),
-        Ok(None) => Err(SocketError::Inherited(io::ErrorKind::NotFound.into())),
-        Err(error) => Err(SocketError::Inherited(error)),
+
+    pub(crate) fn is_inherited(&self) -> bool {
+        matches!(self, Self::Inherited(_))
     }
+
+    /// A listener; one of our own is at `path`.
+    pub(crate) fn listener(&self, path: &Path) -> Result<UnixListener, SocketError> {
+        match self {
+            Self::Inherited(listener) => listener.try_clone().map_err(SocketError::Inherited),
+            Self::Own => listen(path),
+        }
+    }
+
+    /// Nobody listens for now: who tries to connect to our own socket learns
+    /// it at once.
+    pub(crate) fn close(&self, path: &Path) {
+        if !self.is_inherited() {
+            let _ = fs::remove_file(used(path));
+        }
+    }
+}
+
+/// As the library cuts it, so that both mean the same socket.
+fn used(path: &Path) -> &Path {
+    let bytes = path.as_os_str().as_bytes();
+    Path::new(OsStr::from_bytes(bytes.get(..SOCKET_PATH_MAX).unwrap_or(bytes)))
 }
 
 /// Makes the socket, for everybody to write to. One that a daemon left behind
 /// is replaced, one on which a daemon answers is not.
 fn listen(path: &Path) -> Result<UnixListener, SocketError> {
-    // As the library does, so that both mean the same socket.
-    let used = path.as_os_str().as_bytes();
-    let path = Path::new(OsStr::from_bytes(used.get(..SOCKET_PATH_MAX).unwrap_or(used)));
+    let path = used(path);
     let failed = |error| SocketError::Io { path: path.to_owned(), error };
     match UnixStream::connect(path) {
         Ok(_) => return Err(SocketError::InUse { path: path.to_owned() }),

@@ -3,9 +3,11 @@
 //! One thread, the spooler, touches the directory; everybody else asks it
 //! through [`Spool`].
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,14 +18,17 @@ use thiserror::Error;
 
 use crate::spool_name::{Name, Urgency};
 use crate::spooler::Spooler;
+use crate::status::Counters;
+use crate::usage::{Quota, StoreError};
 
 /// Requests that may wait for the spooler; more wait in their threads.
 const REQUESTS_MAX: usize = 64;
 
 #[derive(Debug, Error)]
-pub(crate) enum SpoolError {
-    #[error("spool_dir {}: {error}; it must be a directory that the daemon may write to", directory.display())]
-    Directory { directory: PathBuf, error: io::Error },
+#[error("spool_dir {}: {error}; it must be a directory that the daemon may write to", directory.display())]
+pub(crate) struct SpoolError {
+    directory: PathBuf,
+    error: io::Error,
 }
 
 /// A record that waits, as its file has it.
@@ -51,33 +56,45 @@ impl Waiting {
 }
 
 /// What the configuration says of the spool.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SpoolRules {
-    /// Bytes on disk that it may take; `None`: as many as there are.
-    pub(crate) quota: Option<u64>,
+    pub(crate) directory: PathBuf,
+    pub(crate) quota: Quota,
     /// Longest time until a record survives a power failure.
     pub(crate) sync_interval: Duration,
+    /// Time after which what was set aside, or could not be read or deleted, is
+    /// tried again, and files are looked for that others put here.
+    pub(crate) retry_interval: Duration,
 }
 
 impl SpoolRules {
     pub(crate) fn new(settings: &Settings) -> Self {
-        let kibibytes = u64::try_from(settings.integer(Key::SpoolMaxSize)).ok();
-        let seconds = u64::try_from(settings.integer(Key::SpoolSyncInterval)).unwrap_or_default();
+        let number = |key| u64::try_from(settings.integer(key)).ok();
+        let seconds = |key| Duration::from_secs(number(key).unwrap_or_default());
+        let all = number(Key::SpoolMaxSize).map(|kibibytes| kibibytes.saturating_mul(1024));
+        let percent = number(Key::SpoolUserShare).filter(|percent| *percent < 100);
+        let user = all.zip(percent).map(|(all, percent)| all.saturating_mul(percent) / 100);
         Self {
-            quota: kibibytes.map(|kibibytes| kibibytes.saturating_mul(1024)),
-            sync_interval: Duration::from_secs(seconds),
+            directory: crate::settings::path(settings, Key::SpoolDir).to_owned(),
+            quota: Quota { all, user },
+            sync_interval: seconds(Key::SpoolSyncInterval),
+            retry_interval: seconds(Key::SpoolProcessTime),
         }
     }
 }
 
 /// What the spooler is asked.
 pub(crate) enum Request {
-    Store { record: Vec<u8>, urgency: Urgency, reply: Sender<io::Result<()>> },
+    Store { record: Vec<u8>, urgency: Urgency, uid: u32, reply: Sender<Result<(), StoreError>> },
     Next { reply: Sender<Waiting> },
     Remove { waiting: Waiting },
     Reject { waiting: Waiting, reason: String },
     GiveBack { waiting: Waiting },
     SetAside { waiting: Waiting },
+    Hold { users: BTreeSet<u32> },
+    Apply { rules: SpoolRules, reply: Sender<io::Result<()>> },
+    Clear { reply: Sender<io::Result<u64>> },
+    Count { reply: Sender<u64> },
 }
 
 /// The other stations' end of the spool.
@@ -87,9 +104,10 @@ pub(crate) struct Spool(Sender<Request>);
 impl Spool {
     /// Opens the directory and starts the spooler, which ends when the last
     /// `Spool` is dropped.
-    pub(crate) fn open(directory: &Path, rules: SpoolRules) -> Result<(Self, JoinHandle<()>), SpoolError> {
-        let failed = |error| SpoolError::Directory { directory: directory.to_owned(), error };
-        let mut spooler = Spooler::open(directory, rules).map_err(failed)?;
+    pub(crate) fn open(rules: SpoolRules, counters: Arc<Counters>) -> Result<(Self, JoinHandle<()>), SpoolError> {
+        let directory = rules.directory.clone();
+        let failed = |error| SpoolError { directory: directory.clone(), error };
+        let mut spooler = Spooler::open(rules, counters).map_err(failed)?;
         let (requests, incoming) = bounded(REQUESTS_MAX);
         let thread = thread::Builder::new().name("spooler".into()).spawn(move || spooler.serve(&incoming));
         Ok((Self(requests), thread.map_err(failed)?))
@@ -97,51 +115,93 @@ impl Spool {
 
     /// Puts a record, encoded as a spool file, on disk. Returns when it is
     /// there; a critical one, when a power failure cannot take it any more.
-    pub(crate) fn store(&self, record: Vec<u8>, urgency: Urgency) -> io::Result<()> {
-        let (reply, answer) = bounded(1);
-        let ended = || io::Error::from_raw_os_error(nix::libc::ESHUTDOWN);
-        self.0.send(Request::Store { record, urgency, reply }).map_err(|_| ended())?;
-        answer.recv().map_err(|_| ended())?
+    pub(crate) fn store(&self, record: Vec<u8>, urgency: Urgency, uid: u32) -> Result<(), StoreError> {
+        self.ask(|reply| Request::Store { record, urgency, uid, reply })?
     }
 
-    /// Asks for the oldest record that nobody else has; it comes when there is
+    /// Asks for the first record that nobody else has; it comes when there is
     /// one.
     pub(crate) fn next(&self) -> Receiver<Waiting> {
         let (reply, answer) = bounded(1);
-        let _ = self.0.send(Request::Next { reply });
+        self.tell(Request::Next { reply });
         answer
     }
 
     /// Deletes a record that is not needed any more.
     pub(crate) fn remove(&self, waiting: Waiting) {
-        let _ = self.0.send(Request::Remove { waiting });
+        self.tell(Request::Remove { waiting });
     }
 
     /// Moves a record away that no collector will ever take.
     pub(crate) fn reject(&self, waiting: Waiting, reason: String) {
-        let _ = self.0.send(Request::Reject { waiting, reason });
+        self.tell(Request::Reject { waiting, reason });
     }
 
     /// Returns a record that could not be delivered, for reasons of its own: the
-    /// others go on, and it comes again a minute later.
+    /// others go on, and it comes again later.
     pub(crate) fn set_aside(&self, waiting: Waiting) {
-        let _ = self.0.send(Request::SetAside { waiting });
+        self.tell(Request::SetAside { waiting });
     }
 
     /// Returns a record that could not be delivered.
     pub(crate) fn give_back(&self, waiting: Waiting) {
-        let _ = self.0.send(Request::GiveBack { waiting });
+        self.tell(Request::GiveBack { waiting });
+    }
+
+    /// From now on, only records of these users are not given out.
+    pub(crate) fn hold(&self, users: BTreeSet<u32>) {
+        self.tell(Request::Hold { users });
+    }
+
+    /// Works by other rules from now on. No courier may be at work. After an
+    /// error, the old ones hold.
+    pub(crate) fn apply(&self, rules: SpoolRules) -> Result<(), SpoolError> {
+        let directory = rules.directory.clone();
+        let applied = self.ask(|reply| Request::Apply { rules, reply }).and_then(|applied| applied);
+        applied.map_err(|error| SpoolError { directory, error })
+    }
+
+    /// Deletes all records, rejected ones too; gives their number.
+    pub(crate) fn clear(&self) -> io::Result<u64> {
+        self.ask(|reply| Request::Clear { reply })?
+    }
+
+    /// The number of records that wait; `None` if the spooler does not answer
+    /// in time.
+    pub(crate) fn count(&self, patience: Duration) -> Option<u64> {
+        let (reply, answer) = bounded(1);
+        self.0.send_timeout(Request::Count { reply }, patience).ok()?;
+        answer.recv_timeout(patience).ok()
+    }
+
+    fn tell(&self, request: Request) {
+        // The spooler ends after all who could tell it anything.
+        let _ = self.0.send(request);
+    }
+
+    fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> io::Result<T> {
+        let (reply, answer) = bounded(1);
+        self.tell(request(reply));
+        answer.recv().map_err(|_| io::Error::from_raw_os_error(nix::libc::ESHUTDOWN))
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::spooler::NAMES_MAX;
+    use crate::queue::NAMES_MAX;
     use std::fs;
+    use std::path::Path;
 
-    pub(crate) fn rules(quota: Option<u64>) -> SpoolRules {
-        SpoolRules { quota, sync_interval: Duration::from_secs(5) }
+    pub(crate) fn rules(directory: &Path, quota: Option<u64>) -> SpoolRules {
+        let directory = directory.to_owned();
+        let quota = Quota { all: quota, user: None };
+        let [sync_interval, retry_interval] = [5, 120].map(Duration::from_secs);
+        SpoolRules { directory, quota, sync_interval, retry_interval }
+    }
+
+    fn open(directory: &Path) -> (Spool, JoinHandle<()>) {
+        Spool::open(rules(directory, None), Arc::default()).unwrap()
     }
 
     fn content(spool: &Spool) -> (Waiting, String) {
@@ -160,9 +220,9 @@ pub(crate) mod tests {
     #[test]
     fn records_come_out_oldest_first_and_stay_until_they_are_removed() {
         let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = Spool::open(directory.path(), rules(None)).unwrap();
+        let (spool, _) = open(directory.path());
         for text in ["one", "two", "three"] {
-            spool.store(text.into(), Urgency::Ordinary).unwrap();
+            spool.store(text.into(), Urgency::Ordinary, 0).unwrap();
         }
         let (first, text) = content(&spool);
         assert_eq!((text.as_str(), files(directory.path()).len()), ("one", 3), "taken is not removed");
@@ -177,12 +237,12 @@ pub(crate) mod tests {
     fn a_new_daemon_finds_what_the_old_one_left() {
         let directory = tempfile::tempdir().unwrap();
         {
-            let (spool, thread) = Spool::open(directory.path(), rules(None)).unwrap();
-            spool.store("kept".into(), Urgency::Critical).unwrap();
+            let (spool, thread) = open(directory.path());
+            spool.store("kept".into(), Urgency::Critical, 0).unwrap();
             drop(spool);
             thread.join().unwrap();
         }
-        let (spool, _) = Spool::open(directory.path(), rules(None)).unwrap();
+        let (spool, _) = open(directory.path());
         assert_eq!(content(&spool).1, "kept");
     }
 
@@ -195,24 +255,24 @@ pub(crate) mod tests {
         fs::create_dir(path("directory")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", path("link")).unwrap();
         fs::write(path("aB3xY9"), "of a C daemon").unwrap();
-        let (spool, _) = Spool::open(directory.path(), rules(None)).unwrap();
+        let (spool, _) = open(directory.path());
         assert_eq!(files(directory.path()), [".hidden", "aB3xY9", "directory", "link"]);
         let (waiting, text) = content(&spool);
         assert_eq!(text, "of a C daemon");
         spool.remove(waiting);
-        spool.store("new".into(), Urgency::Ordinary).unwrap();
+        spool.store("new".into(), Urgency::Ordinary, 0).unwrap();
         assert_eq!(content(&spool).1, "new", "the directory and the link do not block");
     }
 
     #[test]
     fn more_records_than_names_fit_in_memory_all_come_out_in_order() {
         let directory = tempfile::tempdir().unwrap();
-        let (spool, thread) = Spool::open(directory.path(), rules(None)).unwrap();
+        let (spool, thread) = open(directory.path());
         let count = NAMES_MAX * 2 + 10;
         let mut stored = 0..count;
         let mut store = |count: usize| {
             for number in stored.by_ref().take(count) {
-                spool.store(number.to_string().into(), Urgency::Ordinary).unwrap();
+                spool.store(number.to_string().into(), Urgency::Ordinary, 0).unwrap();
             }
         };
         store(NAMES_MAX + 100);
@@ -231,18 +291,18 @@ pub(crate) mod tests {
     #[test]
     fn a_record_that_cannot_be_written_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = Spool::open(directory.path(), rules(None)).unwrap();
+        let (spool, _) = open(directory.path());
         let gone = directory.path().to_owned();
         drop(directory);
-        assert_eq!(spool.store("lost".into(), Urgency::Ordinary).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(spool.store("lost".into(), Urgency::Ordinary, 0).unwrap_err().errno(), nix::errno::Errno::ENOENT);
         assert!(!gone.exists());
     }
 
     #[test]
     fn a_second_daemon_cannot_use_the_same_spool() {
         let directory = tempfile::tempdir().unwrap();
-        let _first = Spool::open(directory.path(), rules(None)).unwrap();
-        let error = Spool::open(directory.path(), rules(None)).err().unwrap().to_string();
+        let _first = open(directory.path());
+        let error = Spool::open(rules(directory.path(), None), Arc::default()).err().unwrap().to_string();
         assert!(error.contains("another telemd uses it"), "{error}");
     }
 
@@ -250,14 +310,14 @@ pub(crate) mod tests {
     fn critical_records_come_out_first() {
         let directory = tempfile::tempdir().unwrap();
         {
-            let (spool, thread) = Spool::open(directory.path(), rules(None)).unwrap();
+            let (spool, thread) = open(directory.path());
             for (text, urgency) in [("1", Urgency::Ordinary), ("2", Urgency::Critical), ("3", Urgency::Critical)] {
-                spool.store(text.into(), urgency).unwrap();
+                spool.store(text.into(), urgency, 0).unwrap();
             }
             drop(spool);
             thread.join().unwrap();
         }
-        let (spool, _) = Spool::open(directory.path(), rules(None)).unwrap();
+        let (spool, _) = open(directory.path());
         for expected in ["2", "3", "1"] {
             let (waiting, text) = content(&spool);
             assert_eq!(text, expected, "also after a restart");
@@ -268,7 +328,7 @@ pub(crate) mod tests {
     #[test]
     fn the_record_id_is_that_of_one_file() {
         let waiting = |file: &str, content: &str| Waiting {
-            name: Name { urgency: Urgency::Ordinary, arrival: 1, file: file.into() },
+            name: Name { urgency: Urgency::Ordinary, arrival: 1, uid: None, file: file.into() },
             content: content.into(),
         };
         let id = waiting("a", "b").record_id();
@@ -281,6 +341,57 @@ pub(crate) mod tests {
 
     #[test]
     fn d26_a_missing_directory_is_an_error_at_start() {
-        assert!(Spool::open(Path::new("/nonexistent/spool"), rules(None)).is_err());
+        assert!(Spool::open(rules(Path::new("/nonexistent/spool"), None), Arc::default()).is_err());
+    }
+
+    #[test]
+    fn other_rules_can_name_another_directory_and_what_a_courier_had_is_there_again() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (spool, _) = open(first.path());
+        spool.store("one".into(), Urgency::Ordinary, 0).unwrap();
+        assert_eq!(content(&spool).1, "one");
+        spool.apply(rules(first.path(), None)).unwrap();
+        assert_eq!(content(&spool).1, "one");
+        spool.apply(rules(second.path(), None)).unwrap();
+        spool.store("two".into(), Urgency::Ordinary, 0).unwrap();
+        assert_eq!(content(&spool).1, "two");
+        assert_eq!((files(first.path()).len(), files(second.path()).len()), (1, 1));
+        assert!(spool.apply(rules(Path::new("/nonexistent/spool"), None)).is_err());
+        spool.store("three".into(), Urgency::Ordinary, 0).unwrap();
+        assert_eq!(files(second.path()).len(), 2, "the rules before hold");
+    }
+
+    #[test]
+    fn clearing_deletes_what_waits_and_what_was_rejected() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("spool");
+        fs::create_dir(&path).unwrap();
+        let (spool, _) = open(&path);
+        for text in ["one", "two", "three"] {
+            spool.store(text.into(), Urgency::Ordinary, 0).unwrap();
+        }
+        spool.reject(content(&spool).0, "test".into());
+        assert_eq!(spool.clear().unwrap(), 3);
+        assert!(files(&path).is_empty() && files(&directory.path().join("rejected")).is_empty());
+        assert_eq!(spool.count(Duration::from_secs(1)), Some(0));
+    }
+
+    #[test]
+    fn an_asker_who_left_gets_no_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let (spool, _) = open(directory.path());
+        drop(spool.next());
+        spool.store("one".into(), Urgency::Ordinary, 0).unwrap();
+        assert_eq!(content(&spool).1, "one");
+    }
+
+    #[test]
+    fn a_file_that_others_put_into_the_spool_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let rules = SpoolRules { retry_interval: Duration::from_millis(50), ..rules(directory.path(), None) };
+        let (spool, _) = Spool::open(rules, Arc::default()).unwrap();
+        let next = spool.next();
+        fs::write(directory.path().join("aB3xY9"), "of another").unwrap();
+        assert_eq!(next.recv_timeout(Duration::from_secs(10)).unwrap().content, b"of another");
     }
 }

@@ -1,12 +1,15 @@
-//! The names of spool files: `arrival-urgency-random`.
+//! The names of spool files: `arrival-urgency-uid-random`.
 //!
 //! Readers of the C daemons take any name; ours tell in which order records are
-//! delivered, without opening them.
+//! delivered and whose they are, without opening them.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Digits of the arrival in a name.
+const ARRIVAL_LEN: usize = 20;
 
 /// A file of the spool. Names compare in the order of delivery: critical
 /// records first, then by arrival.
@@ -15,6 +18,8 @@ pub(crate) struct Name {
     pub(crate) urgency: Urgency,
     /// Nanoseconds since the epoch.
     pub(crate) arrival: u64,
+    /// Who sent the record; `None` for files of the C daemons.
+    pub(crate) uid: Option<u32>,
     pub(crate) file: PathBuf,
 }
 
@@ -30,7 +35,7 @@ pub(crate) enum Urgency {
 
 impl Urgency {
     /// What stands for it in a name.
-    pub(crate) const fn letter(self) -> &'static str {
+    const fn letter(self) -> &'static str {
         match self {
             Self::Critical => "c",
             Self::Ordinary => "o",
@@ -39,25 +44,57 @@ impl Urgency {
 }
 
 impl Name {
-    /// Of an entry of the directory. Our own names tell arrival and urgency:
-    /// `arrival-urgency-random`; of others, the time of the last change counts.
+    /// A name of our own.
+    pub(crate) fn new(urgency: Urgency, arrival: u64, uid: u32, random: u32) -> Self {
+        let letter = urgency.letter();
+        let file = format!("{arrival:0width$}-{letter}-{uid}-{random:08x}", width = ARRIVAL_LEN).into();
+        Self { urgency, arrival, uid: Some(uid), file }
+    }
+
+    /// Of an entry of the directory. Of a name that is not ours, the time of
+    /// the file's last change counts.
     pub(crate) fn of(entry: &fs::DirEntry) -> io::Result<Self> {
         let file = entry.file_name();
-        let mut parts = file.to_str().unwrap_or_default().splitn(3, '-');
-        let arrival = parts.next().and_then(|digits| digits.parse().ok());
-        let urgency = match parts.next() {
-            Some("c") => Urgency::Critical,
-            _ => Urgency::Ordinary,
-        };
-        let arrival = match arrival {
-            Some(arrival) if parts.next().is_some() => arrival,
-            _ => nanoseconds(entry.metadata()?.modified()?),
-        };
-        Ok(Self { urgency, arrival, file: file.into() })
+        if let Some((arrival, urgency, uid)) = file.to_str().and_then(parse) {
+            return Ok(Self { urgency, arrival, uid: Some(uid), file: file.into() });
+        }
+        let arrival = nanoseconds(entry.metadata()?.modified()?);
+        Ok(Self { urgency: Urgency::Ordinary, arrival, uid: None, file: file.into() })
     }
+}
+
+fn parse(file: &str) -> Option<(u64, Urgency, u32)> {
+    let mut parts = file.splitn(4, '-');
+    let arrival = parts.next().filter(|digits| digits.len() == ARRIVAL_LEN)?.parse().ok()?;
+    let urgency = match parts.next()? {
+        "c" => Urgency::Critical,
+        "o" => Urgency::Ordinary,
+        _ => return None,
+    };
+    let uid = parts.next()?.parse().ok()?;
+    parts.next().map(|_| (arrival, urgency, uid))
 }
 
 /// Nanoseconds since the epoch.
 pub(crate) fn nanoseconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_order_and_sender_and_other_names_tell_nothing() {
+        let name = Name::new(Urgency::Critical, 1_700_000_000_000_000_000, 1000, 0xab);
+        let file = name.file.to_str().unwrap();
+        assert_eq!(file, "01700000000000000000-c-1000-000000ab");
+        assert_eq!(parse(file), Some((name.arrival, Urgency::Critical, 1000)));
+        let first = |urgency, arrival| Name::new(urgency, arrival, 0, 0);
+        assert!(first(Urgency::Critical, 2) < first(Urgency::Ordinary, 1));
+        assert!(first(Urgency::Ordinary, 1) < first(Urgency::Ordinary, 2));
+        for other in ["aB3xY9", "1-c-0-x", "01700000000000000000-x-0-1", "01700000000000000000-c-0", ""] {
+            assert_eq!(parse(other), None, "{other}");
+        }
+    }
 }

@@ -2,15 +2,15 @@
 //!
 //! A file appears under its final name when it is complete. Records come out in
 //! the order of their names; what cannot be read or delivered for reasons of its
-//! own is set aside and holds up nobody. Memory does not grow with the number of
-//! records: only the first names are held.
+//! own is set aside and holds up nobody.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -19,78 +19,89 @@ use nix::fcntl::{Flock, FlockArg};
 use record::spool_file;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::queue::Queue;
 use crate::rejected::Rejected;
 use crate::spool::{Request, SpoolRules, Waiting};
 use crate::spool_name::{Name, Urgency, nanoseconds};
+use crate::status::Counters;
 use crate::sync::{self, SyncQueue};
+use crate::usage::{StoreError, Usage};
 use crate::{files, log};
 
 /// Names that start with this are not records yet.
 const TEMPORARY_PREFIX: &str = ".new-";
-/// Names that are held in memory; more are looked up on disk when it is their
-/// turn.
-pub(crate) const NAMES_MAX: usize = 1024;
-
-/// What `stat(2)` counts blocks in.
-const BLOCK: u64 = 512;
-/// What a file takes at least, and in multiples.
-const PAGE: u64 = 4096;
-/// Time between two measurements of a spool that is full.
-const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
-/// Time after which what was set aside, or could not be read, is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(60);
+/// Pause after a shortage of descriptors or memory.
+const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Spooler {
     directory: PathBuf,
     /// For `fsync` after a rename; locked against a second daemon.
     directory_file: Flock<File>,
+    /// When the directory changed last, as far as that was looked at.
+    changed: Option<SystemTime>,
     random: SystemRandom,
-    /// The oldest names that nobody has taken.
-    names: BTreeSet<Name>,
-    /// Whether files wait that `names` had no room for.
-    more_on_disk: bool,
-    taken: Option<Name>,
-    /// What must not hold up the others, until [`RETRY_INTERVAL`] has passed.
-    aside: BTreeSet<Name>,
-    aside_since: Instant,
+    queue: Queue,
+    /// Number of records in the directory.
+    count: u64,
+    usage: Usage,
     rejected: Rejected,
-    /// Bytes on disk that the spool may take; `None`: no limit.
-    quota: Option<u64>,
-    /// Whether every record is synced before it is acknowledged.
-    sync_all: bool,
     unsynced: SyncQueue,
     syncer: Sender<Vec<PathBuf>>,
-    /// Bytes on disk; `None`: to be measured.
-    size: Option<u64>,
-    measured: Instant,
+    retry_interval: Duration,
+    /// Records could not be read for want of something that others have.
+    in_shortage: bool,
     last_arrival: u64,
-    asked: Option<Sender<Waiting>>,
+    askers: VecDeque<Sender<Waiting>>,
+    counters: Arc<Counters>,
 }
 
 impl Spooler {
-    pub(crate) fn open(directory: &Path, rules: SpoolRules) -> io::Result<Self> {
+    pub(crate) fn open(rules: SpoolRules, counters: Arc<Counters>) -> io::Result<Self> {
+        let directory = rules.directory;
         let mut spooler = Self {
-            directory: directory.to_owned(),
-            directory_file: lock(File::open(directory)?)?,
+            directory_file: lock(File::open(&directory)?)?,
+            changed: None,
             random: SystemRandom::new(),
-            names: BTreeSet::new(),
-            more_on_disk: true,
-            taken: None,
-            aside: BTreeSet::new(),
-            aside_since: Instant::now(),
-            rejected: Rejected::beside(directory),
-            quota: rules.quota,
-            sync_all: rules.sync_interval.is_zero(),
+            queue: Queue::default(),
+            count: 0,
+            usage: Usage::default(),
+            rejected: Rejected::beside(&directory),
             unsynced: SyncQueue::new(rules.sync_interval),
-            syncer: sync::start(directory)?,
-            size: None,
-            measured: Instant::now(),
+            syncer: sync::start(&directory)?,
+            retry_interval: rules.retry_interval,
+            in_shortage: false,
             last_arrival: 0,
-            asked: None,
+            askers: VecDeque::new(),
+            counters,
+            directory,
         };
+        spooler.usage.quota = rules.quota;
         spooler.sweep()?;
-        spooler.scan()?;
+        spooler.search()?;
         Ok(spooler)
+    }
+
+    /// Works by other rules. No courier is at work.
+    fn apply(&mut self, rules: SpoolRules) -> io::Result<()> {
+        if rules.directory != self.directory {
+            let next = Self::open(rules, Arc::clone(&self.counters))?;
+            if self.count > 0 {
+                let (count, directory) = (self.count, self.directory.display());
+                log::warning(format_args!(
+                    "{count} records stay in {directory}; to have them sent, move them to the new spool_dir"
+                ));
+            }
+            *self = next;
+            self.counters.spooled(self.count);
+            return Ok(());
+        }
+        self.usage.quota = rules.quota;
+        self.unsynced.set_interval(rules.sync_interval);
+        self.retry_interval = rules.retry_interval;
+        self.askers.clear();
+        self.queue.hold(Default::default());
+        self.queue.give_back_all();
+        Ok(())
     }
 
     /// Removes what a crash left half-written: it was never acknowledged.
@@ -104,145 +115,118 @@ impl Spooler {
         Ok(())
     }
 
-    /// Looks for the oldest names on disk.
-    fn scan(&mut self) -> io::Result<()> {
-        let mut found = BTreeSet::new();
-        let mut more_on_disk = false;
-        for entry in fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            let is_hidden = entry.file_name().as_bytes().starts_with(b".");
-            if is_hidden || !entry.file_type()?.is_file() {
-                continue;
+    /// Looks for the first names on disk.
+    fn search(&mut self) -> io::Result<()> {
+        let last_arrival = &mut self.last_arrival;
+        let names = fs::read_dir(&self.directory)?.filter_map(|entry| {
+            let name = entry.and_then(|entry| name_of(&entry)).transpose()?;
+            if let Ok(name) = &name {
+                *last_arrival = (*last_arrival).max(name.arrival);
             }
-            let name = Name::of(&entry)?;
-            self.last_arrival = self.last_arrival.max(name.arrival);
-            if self.taken.as_ref() != Some(&name) && !self.aside.contains(&name) {
-                found.insert(name);
-            }
-            if found.len() > NAMES_MAX {
-                found.pop_last();
-                more_on_disk = true;
-            }
-        }
-        // Only now: what was known must outlive a scan that failed.
-        (self.names, self.more_on_disk) = (found, more_on_disk);
+            Some(name)
+        });
+        self.count = self.queue.find(names)?;
+        self.counters.spooled(self.count);
         Ok(())
-    }
-
-    /// Remembers a name, unless older ones wait on disk: then it is found there
-    /// when it is its turn.
-    fn insert(&mut self, name: Name) {
-        if self.more_on_disk && self.names.last().is_none_or(|last| name > *last) {
-            return;
-        }
-        self.names.insert(name);
-        if self.names.len() > NAMES_MAX {
-            self.names.pop_last();
-            self.more_on_disk = true;
-        }
     }
 
     pub(crate) fn serve(&mut self, requests: &Receiver<Request>) {
         loop {
-            let timeout = self.unsynced.due_in(Instant::now()).unwrap_or(RETRY_INTERVAL).min(RETRY_INTERVAL);
+            let retry = if self.in_shortage { SHORTAGE_PAUSE } else { self.retry_interval };
+            let timeout = self.unsynced.due_in(Instant::now()).unwrap_or(retry).min(retry);
             let received = requests.recv_timeout(timeout);
             self.unsynced.hand_over_if_due(&self.syncer, Instant::now());
-            let request = match received {
-                Ok(request) => request,
+            match received {
+                Ok(request) => self.handle(request),
                 Err(RecvTimeoutError::Disconnected) => return,
-                // The courier waits, and there are records: an error kept them.
-                Err(RecvTimeoutError::Timeout) => {
-                    self.take_up();
-                    self.answer();
-                    continue;
-                }
-            };
-            match request {
-                Request::Store { record, urgency, reply } => {
-                    // The intake says what failed, and says it with measure.
-                    let _ = reply.send(self.store(&record, urgency));
-                }
-                Request::Next { reply } => self.asked = Some(reply),
-                Request::Remove { waiting } => {
-                    self.taken = None;
-                    self.remove(&waiting.name);
-                }
-                Request::Reject { waiting, reason } => {
-                    self.taken = None;
-                    self.reject(waiting.name, &reason);
-                }
-                Request::GiveBack { waiting } => {
-                    self.taken = None;
-                    self.insert(waiting.name);
-                }
-                Request::SetAside { waiting } => {
-                    self.taken = None;
-                    self.set_aside(waiting.name);
-                }
+                Err(RecvTimeoutError::Timeout) => self.look_around(),
             }
-            self.take_up();
+            self.queue.take_up(self.retry_interval, Instant::now());
             self.answer();
         }
     }
 
-    fn set_aside(&mut self, name: Name) {
-        if self.aside.is_empty() {
-            self.aside_since = Instant::now();
-        }
-        self.aside.insert(name);
-        if self.aside.len() > NAMES_MAX {
-            // It is found again on disk.
-            self.aside.pop_last();
-            self.more_on_disk = true;
-        }
-    }
-
-    /// Puts what was set aside back into the queue when it is time.
-    fn take_up(&mut self) {
-        if self.aside_since.elapsed() >= RETRY_INTERVAL {
-            for name in std::mem::take(&mut self.aside) {
-                self.insert(name);
+    fn handle(&mut self, request: Request) {
+        // Who does not wait for the reply any more does not need it.
+        match request {
+            Request::Store { record, urgency, uid, reply } => {
+                // The intake says what failed, and says it with measure.
+                let _ = reply.send(self.store(&record, urgency, uid));
+            }
+            Request::Next { reply } => self.askers.push_back(reply),
+            Request::Remove { waiting } => {
+                self.queue.finish(&waiting.name);
+                self.remove(waiting);
+            }
+            Request::Reject { waiting, reason } => self.reject(waiting.name, &reason),
+            Request::GiveBack { waiting } => self.queue.give_back(waiting.name),
+            Request::SetAside { waiting } => self.queue.set_aside(waiting.name, Instant::now()),
+            Request::Hold { users } => self.queue.hold(users),
+            Request::Apply { rules, reply } => {
+                let _ = reply.send(self.apply(rules));
+            }
+            Request::Clear { reply } => {
+                let _ = reply.send(self.clear());
+            }
+            Request::Count { reply } => {
+                let _ = reply.send(self.count);
             }
         }
     }
 
-    /// Gives the oldest record to the courier if it waits for one.
-    fn answer(&mut self) {
-        if self.asked.is_none() {
-            return;
+    /// Nothing was asked for a while: time for what could not be done before,
+    /// and for what others did in the directory.
+    fn look_around(&mut self) {
+        for name in self.queue.take_done() {
+            self.delete(name);
         }
-        let Some(waiting) = self.take_oldest() else { return };
-        self.taken = Some(waiting.name.clone());
-        if let Some(reply) = self.asked.take() {
-            let _ = reply.send(waiting);
+        let changed = self.directory_file.metadata().and_then(|metadata| metadata.modified()).ok();
+        if std::mem::replace(&mut self.changed, changed) != changed {
+            self.queue.suspect_more();
         }
     }
 
-    /// The oldest record. In a shortage a file keeps its place; one that cannot
+    /// Gives the first records to those who wait for one.
+    fn answer(&mut self) {
+        while !self.askers.is_empty() {
+            let Some(waiting) = self.take_first() else { return };
+            let Some(asker) = self.askers.pop_front() else { return };
+            if let Err(unsent) = asker.send(waiting) {
+                self.queue.give_back(unsent.into_inner().name);
+            }
+        }
+    }
+
+    /// The first record. In a shortage a file keeps its place; one that cannot
     /// be read for another reason is set aside.
-    fn take_oldest(&mut self) -> Option<Waiting> {
+    fn take_first(&mut self) -> Option<Waiting> {
         loop {
-            if self.names.is_empty() && self.more_on_disk {
-                if let Err(error) = self.scan() {
+            if self.queue.must_search() {
+                if let Err(error) = self.search() {
                     log::error(format_args!("spool_dir {}: {error}", self.directory.display()));
+                    self.in_shortage = true;
                     return None;
                 }
             }
-            let name = self.names.first()?;
-            match files::read_regular(&self.directory.join(&name.file), spool_file::MAX) {
-                Ok(content) => return self.names.pop_first().map(|name| Waiting { name, content }),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.names.pop_first();
+            let name = self.queue.first()?.clone();
+            let read = files::read_regular(&self.directory.join(&name.file), spool_file::MAX);
+            self.in_shortage = read.as_ref().is_err_and(files::is_shortage);
+            match read {
+                Ok(content) => {
+                    self.queue.take(&name);
+                    return Some(Waiting { name, content });
                 }
-                Err(error) if files::is_shortage(&error) => {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.queue.forget(&name);
+                    self.gone();
+                }
+                Err(error) if self.in_shortage => {
                     log::warning(format_args!("spool file {}: {error}", name.file.display()));
                     return None;
                 }
                 Err(error) => {
                     log::warning(format_args!("spool file {}: {error}; it is left there", name.file.display()));
-                    if let Some(name) = self.names.pop_first() {
-                        self.set_aside(name);
-                    }
+                    self.queue.set_aside(name, Instant::now());
                 }
             }
         }
@@ -254,34 +238,69 @@ impl Spooler {
             Ok(()) => {
                 let target = self.rejected.directory().display();
                 log::error(format_args!("spool file {file}: {reason}; it was moved to {target}"));
+                self.queue.finish(&name);
                 // The size of the spool is measured when it matters.
-                self.size = None;
+                self.usage.forget();
+                self.gone();
+                self.counters.rejected();
             }
             Err(error) => {
                 log::error(format_args!("spool file {file}: {reason}; it cannot be moved away: {error}"));
-                self.set_aside(name);
+                self.queue.set_aside(name, Instant::now());
             }
         }
     }
 
-    fn remove(&mut self, name: &Name) {
-        let path = self.directory.join(&name.file);
-        let freed = path.symlink_metadata().map_or(0, |metadata| metadata.blocks() * BLOCK);
-        self.size = self.size.map(|size| size.saturating_sub(freed));
-        if let Err(error) = fs::remove_file(path) {
-            log::error(format_args!("spool file {}: {error}; it may be delivered again", name.file.display()));
+    fn remove(&mut self, waiting: Waiting) {
+        self.usage.subtract(waiting.content.len(), waiting.name.uid);
+        self.gone();
+        self.delete(waiting.name);
+    }
+
+    /// Deletes a file that is done with; until that works, it is not delivered
+    /// again by this process.
+    fn delete(&mut self, name: Name) {
+        match fs::remove_file(self.directory.join(&name.file)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let file = name.file.display();
+                log::error(format_args!(
+                    "spool file {file}: it is delivered and cannot be deleted: {error}; after a restart it is sent again"
+                ));
+                self.usage.forget();
+                self.queue.remember_done(name);
+            }
+            _ => {}
         }
     }
 
-    fn store(&mut self, record: &[u8], urgency: Urgency) -> io::Result<()> {
-        let needed = (record.len() as u64).next_multiple_of(PAGE);
-        if !self.has_room(needed)? {
-            return Err(Errno::EDQUOT.into());
+    /// A record is in the directory no more.
+    fn gone(&mut self) {
+        self.count = self.count.saturating_sub(1);
+        self.counters.spooled(self.count);
+    }
+
+    fn clear(&mut self) -> io::Result<u64> {
+        let mut count = 0;
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            if name_of(&entry)?.is_some() {
+                fs::remove_file(entry.path())?;
+                count += 1;
+            }
         }
-        let name = self.new_name(urgency)?;
+        count += self.rejected.clear()?;
+        self.usage.forget();
+        self.queue.suspect_more();
+        self.search()?;
+        Ok(count)
+    }
+
+    fn store(&mut self, record: &[u8], urgency: Urgency, uid: u32) -> Result<(), StoreError> {
+        self.usage.check(&self.directory, record.len(), uid)?;
+        let name = self.new_name(urgency, uid)?;
         let target = self.directory.join(&name.file);
         let temporary = self.directory.join(format!("{TEMPORARY_PREFIX}{}", name.file.display()));
-        let is_synced = self.sync_all || urgency == Urgency::Critical;
+        let is_synced = self.unsynced.is_immediate() || urgency == Urgency::Critical;
         let written = self.write(&temporary, &target, record, is_synced);
         if written.is_err() {
             // Whatever of it is there: it is not acknowledged, and must not be
@@ -290,27 +309,14 @@ impl Spooler {
             let _ = fs::remove_file(&target);
         }
         written?;
-        self.size = self.size.map(|size| size.saturating_add(needed));
+        self.usage.add(record.len(), uid);
         if !is_synced {
             self.unsynced.add(name.file.clone(), Instant::now());
         }
-        self.insert(name);
+        self.queue.insert(name);
+        self.count += 1;
+        self.counters.spooled(self.count);
         Ok(())
-    }
-
-    /// Whether so many bytes fit in the quota. Before that is denied, the
-    /// directory is measured: others may have made room.
-    fn has_room(&mut self, needed: u64) -> io::Result<bool> {
-        let Some(quota) = self.quota else { return Ok(true) };
-        let fits = |size: u64| size.saturating_add(needed) <= quota;
-        if self.size.is_some_and(fits) {
-            return Ok(true);
-        }
-        if self.size.is_none() || self.measured.elapsed() >= MEASURE_INTERVAL {
-            self.measured = Instant::now();
-            self.size = Some(measure(&self.directory)?);
-        }
-        Ok(self.size.is_some_and(fits))
     }
 
     fn write(&self, temporary: &Path, target: &Path, record: &[u8], is_synced: bool) -> io::Result<()> {
@@ -327,28 +333,26 @@ impl Spooler {
     }
 
     /// A name behind all others, whatever the clock does.
-    fn new_name(&mut self, urgency: Urgency) -> io::Result<Name> {
+    fn new_name(&mut self, urgency: Urgency, uid: u32) -> io::Result<Name> {
         let mut random = [0; 4];
         self.random.fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
         let arrival = nanoseconds(SystemTime::now()).max(self.last_arrival.saturating_add(1));
         self.last_arrival = arrival;
-        let file = format!("{arrival:020}-{}-{:08x}", urgency.letter(), u32::from_ne_bytes(random)).into();
-        Ok(Name { urgency, arrival, file })
+        Ok(Name::new(urgency, arrival, uid, u32::from_ne_bytes(random)))
     }
 }
 
-/// The bytes on disk of all files of a directory.
-fn measure(directory: &Path) -> io::Result<u64> {
-    let mut size = 0;
-    for entry in fs::read_dir(directory)? {
-        match entry?.metadata() {
-            Ok(metadata) if metadata.is_file() => size += metadata.blocks() * BLOCK,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+/// The name of a record; `None` for an entry that is none.
+fn name_of(entry: &fs::DirEntry) -> io::Result<Option<Name>> {
+    let is_hidden = entry.file_name().as_bytes().starts_with(b".");
+    if is_hidden || !entry.file_type()?.is_file() {
+        return Ok(None);
     }
-    Ok(size)
+    match Name::of(entry) {
+        Ok(name) => Ok(Some(name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Two daemons on one spool would deliver everything twice, and sweep away what
@@ -364,69 +368,103 @@ fn lock(directory: File) -> io::Result<Flock<File>> {
 mod tests {
     use super::*;
     use crate::spool::tests::{files, rules};
+    use crate::usage::{PAGE, Quota};
+
+    fn open(directory: &Path, quota: Option<u64>) -> Spooler {
+        Spooler::open(rules(directory, quota), Arc::default()).unwrap()
+    }
+
+    fn store(spooler: &mut Spooler, record: &[u8]) -> Result<(), StoreError> {
+        spooler.store(record, Urgency::Ordinary, 0)
+    }
 
     #[test]
     fn d7_a_file_that_cannot_be_read_does_not_hold_up_the_others() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spooler = Spooler::open(directory.path(), rules(None)).unwrap();
-        spooler.store(b"one", Urgency::Ordinary).unwrap();
-        spooler.store(b"two", Urgency::Ordinary).unwrap();
-        let first = directory.path().join(&spooler.names.first().unwrap().file);
+        let mut spooler = open(directory.path(), None);
+        store(&mut spooler, b"one").unwrap();
+        store(&mut spooler, b"two").unwrap();
+        let first = directory.path().join(&spooler.queue.first().unwrap().file);
         // Reading a directory fails for every user, as a bad sector would.
         fs::rename(&first, directory.path().join("aside")).unwrap();
         fs::create_dir(&first).unwrap();
-        assert_eq!(spooler.take_oldest().unwrap().content, b"two");
+        assert_eq!(spooler.take_first().unwrap().content, b"two");
         fs::remove_dir(&first).unwrap();
         fs::rename(directory.path().join("aside"), &first).unwrap();
-        assert!(spooler.take_oldest().is_none(), "not before its time");
-        spooler.aside_since -= RETRY_INTERVAL;
-        spooler.take_up();
-        assert_eq!(spooler.take_oldest().unwrap().content, b"one");
+        assert!(spooler.take_first().is_none(), "not before its time");
+        spooler.queue.take_up(Duration::ZERO, Instant::now());
+        assert_eq!(spooler.take_first().unwrap().content, b"one");
     }
 
     #[test]
-    fn a_scan_that_fails_forgets_nothing() {
+    fn a_search_that_fails_forgets_nothing() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spooler = Spooler::open(directory.path(), rules(None)).unwrap();
-        spooler.store(b"one", Urgency::Ordinary).unwrap();
+        let mut spooler = open(directory.path(), None);
+        store(&mut spooler, b"one").unwrap();
         let away = directory.path().with_extension("away");
         fs::rename(directory.path(), &away).unwrap();
-        assert!(spooler.scan().is_err());
+        assert!(spooler.search().is_err());
         fs::rename(&away, directory.path()).unwrap();
-        assert_eq!(spooler.take_oldest().unwrap().content, b"one");
+        assert_eq!(spooler.take_first().unwrap().content, b"one");
     }
 
     #[test]
     fn d18_a_full_quota_refuses_with_an_errno_and_room_is_seen_when_others_make_it() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spooler = Spooler::open(directory.path(), rules(Some(3 * PAGE))).unwrap();
+        let mut spooler = open(directory.path(), Some(3 * PAGE));
         for _ in 0..3 {
-            spooler.store(&[b'x'; 100], Urgency::Ordinary).unwrap();
+            store(&mut spooler, &[b'x'; 100]).unwrap();
         }
-        let error = spooler.store(b"one too many", Urgency::Ordinary).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(Errno::EDQUOT as i32));
+        let error = store(&mut spooler, b"one too many").unwrap_err();
+        assert_eq!(error.errno(), Errno::EDQUOT);
         assert_eq!(files(directory.path()).len(), 3, "nothing is left of it");
         fs::remove_file(directory.path().join(&files(directory.path())[0])).unwrap();
-        spooler.measured -= MEASURE_INTERVAL;
-        spooler.store(b"fits again", Urgency::Ordinary).unwrap();
+        spooler.usage.let_time_pass();
+        store(&mut spooler, b"fits again").unwrap();
+    }
+
+    #[test]
+    fn one_user_has_a_share_of_the_spool_and_leaves_the_rest_to_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut spooler = open(directory.path(), None);
+        spooler.usage.quota = Quota { all: Some(4 * PAGE), user: Some(2 * PAGE) };
+        for _ in 0..2 {
+            spooler.store(b"of a greedy user", Urgency::Ordinary, 7).unwrap();
+        }
+        assert!(matches!(spooler.store(b"more", Urgency::Ordinary, 7), Err(StoreError::ShareUsed)));
+        let mut spooler = {
+            drop(spooler);
+            let mut spooler = open(directory.path(), None);
+            spooler.usage.quota = Quota { all: Some(4 * PAGE), user: Some(2 * PAGE) };
+            spooler
+        };
+        assert!(matches!(spooler.store(b"more", Urgency::Ordinary, 7), Err(StoreError::ShareUsed)), "after a restart");
+        for _ in 0..2 {
+            spooler.store(b"of another user", Urgency::Ordinary, 8).unwrap();
+        }
+        assert!(matches!(spooler.store(b"more", Urgency::Ordinary, 9), Err(StoreError::Full)));
+        let delivered = spooler.take_first().unwrap();
+        assert_eq!(delivered.name.uid, Some(7));
+        spooler.remove(delivered);
+        spooler.store(b"fits again", Urgency::Ordinary, 7).unwrap();
     }
 
     #[test]
     fn a_quota_of_0_is_always_full() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spooler = Spooler::open(directory.path(), rules(Some(0))).unwrap();
-        assert!(spooler.store(b"x", Urgency::Ordinary).is_err());
+        assert!(store(&mut open(directory.path(), Some(0)), b"x").is_err());
     }
 
     #[test]
     fn d9_what_comes_and_goes_leaves_the_size_right() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spooler = Spooler::open(directory.path(), rules(Some(100 * PAGE))).unwrap();
+        let mut spooler = open(directory.path(), Some(100 * PAGE));
         for _ in 0..300 {
-            spooler.store(&[b'x'; 5000], Urgency::Ordinary).unwrap();
-            let waiting = spooler.take_oldest().unwrap();
-            spooler.remove(&waiting.name);
+            store(&mut spooler, &[b'x'; 5000]).unwrap();
+            let waiting = spooler.take_first().unwrap();
+            spooler.remove(waiting);
         }
-        assert_eq!(spooler.size, Some(measure(directory.path()).unwrap()));
+        assert!(spooler.usage.is_right(directory.path()));
+        assert_eq!(spooler.count, 0);
     }
 }

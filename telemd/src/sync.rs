@@ -31,6 +31,16 @@ impl SyncQueue {
         Self { interval, waiting: Vec::new(), due: None }
     }
 
+    /// Another interval, for files that come from now on.
+    pub(crate) fn set_interval(&mut self, interval: Duration) {
+        self.interval = interval;
+    }
+
+    /// Whether nothing may wait at all.
+    pub(crate) fn is_immediate(&self) -> bool {
+        self.interval.is_zero()
+    }
+
     /// Notes a file that was written at `now`.
     pub(crate) fn add(&mut self, file: PathBuf, now: Instant) {
         self.waiting.push(file);

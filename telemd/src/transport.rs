@@ -7,14 +7,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use record::config::{Key, Settings};
-use record::spool_file::SpoolFile;
 use ureq::Agent;
 use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderName, HeaderValue, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::answer::Verdict;
-use crate::courier::{Failure, Transport};
+use crate::courier::{Failure, Parcel, Transport};
 use crate::record_config::{self, RecordConfigError};
 use crate::request_form::RequestForm;
 use crate::{files, log, settings};
@@ -116,22 +115,23 @@ fn tid_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 }
 
 impl Transport for HttpTransport {
-    fn post(&self, record: &SpoolFile<'_>, record_id: &str, now: SystemTime) -> Result<Verdict, Failure> {
-        let Some(path) = record.config else { return self.post_to_server(record, record_id, now) };
+    fn post(&self, parcel: &Parcel<'_>, now: SystemTime) -> Result<Verdict, Failure> {
+        let Some(path) = parcel.record.config else { return self.post_to_server(parcel, now) };
         // Server, certificates and TID are those of the file, or nothing is
         // sent: the sender asked for these settings and no others.
-        let settings = record_config::load(Path::new(OsStr::from_bytes(path))).map_err(|error| match error {
+        let user = parcel.uid.filter(|_| self.settings.boolean(Key::AllowUserConfig));
+        let settings = record_config::load(Path::new(OsStr::from_bytes(path)), user).map_err(|error| match error {
             RecordConfigError::Shortage { .. } => Failure::Retry(format!("configuration file {error}")),
             _ => Failure::Hopeless(format!("configuration file {error}")),
         })?;
-        Self::new(settings).post_to_server(record, record_id, now)
+        Self::new(settings).post_to_server(parcel, now)
     }
 }
 
 impl HttpTransport {
-    fn post_to_server(&self, record: &SpoolFile<'_>, record_id: &str, now: SystemTime) -> Result<Verdict, Failure> {
+    fn post_to_server(&self, parcel: &Parcel<'_>, now: SystemTime) -> Result<Verdict, Failure> {
         let agent = self.agent().map_err(Failure::Retry)?;
-        let request = self.request(record, record_id).map_err(Failure::Retry)?;
+        let request = self.request(parcel).map_err(Failure::Retry)?;
         let failed = |error| Failure::Retry(format!("server {}: {error}", self.server));
         let mut response = agent.run(request).map_err(failed)?;
         // A connection whose answer was read to its end can be used again.
@@ -140,9 +140,9 @@ impl HttpTransport {
         Ok(Verdict::of(response.status(), retry_after, now))
     }
 
-    fn request(&self, record: &SpoolFile<'_>, record_id: &str) -> Result<Request<Vec<u8>>, String> {
-        let request = Request::post(self.server.as_str()).header(RECORD_ID, record_id);
-        let (mut request, body) = self.form.write(record, request)?;
+    fn request(&self, parcel: &Parcel<'_>) -> Result<Request<Vec<u8>>, String> {
+        let request = Request::post(self.server.as_str()).header(RECORD_ID, &parcel.id);
+        let (mut request, body) = self.form.write(parcel.record, request)?;
         if let Some((name, value)) = &self.tid {
             request = request.header(name, value);
         }

@@ -98,6 +98,8 @@ macro_rules! keys {
 static LIMIT: Range = Range::new(-1, OutOfRange::Clamp, i64::MAX, OutOfRange::Clamp);
 /// A window of the rate limits.
 static WINDOW: Range = Range::new(0, OutOfRange::Default, 59, OutOfRange::Default);
+/// A part of something.
+static PERCENT: Range = Range::new(1, OutOfRange::Clamp, 100, OutOfRange::Clamp);
 
 keys! {
     Server "server" { Kind::Text } { Default::Text(env!("TELEMETRY_SERVER")) }
@@ -115,7 +117,7 @@ keys! {
     SpoolMaxSize "spool_max_size" { Kind::Integer(&const { Range::new(-1, OutOfRange::Clamp, i64::MAX / 1024, OutOfRange::Clamp) }) } { Default::Integer(5120, "KiB") }
         "Disk space that the spool may take. A negative number: no limit."
     SpoolProcessTime "spool_process_time" { Kind::Integer(&const { Range::new(120, OutOfRange::Clamp, 300, OutOfRange::Clamp) }) } { Default::Integer(120, "seconds") }
-        "Longest time between two looks at the spool."
+        "Time after which telemd tries again what it could not read or deliver for reasons of the record's own, and looks for files that others put into the spool."
     RateLimitEnabled "rate_limit_enabled" { Kind::Boolean } { Default::Boolean(true) }
         "Whether the two limits below hold."
     RecordBurstLimit "record_burst_limit" { Kind::Integer(&LIMIT) } { Default::Integer(1000, "records") }
@@ -139,6 +141,15 @@ keys! {
         "Longest time after which a record of severity 1 to 3 that is in the spool survives a power failure. Those of severity 4 do so when they are acknowledged; with 0, all do."
     DeliveryFormat "delivery_format" { Kind::Choice(&["headers", "json"]) } { Default::Text("headers") }
         "Form of the requests: the headers of the record as headers of the request, or one JSON object. A server whose path ends in /v3/collector gets json."
+    DeliveryConnections "delivery_connections" { Kind::Integer(&const { Range::new(1, OutOfRange::Clamp, 16, OutOfRange::Clamp) }) }
+        { Default::Integer(2, "connections") }
+        "Connections to the server that are used at the same time. With 1, records of one severity arrive in their order."
+    SpoolUserShare "spool_user_share" { Kind::Integer(&PERCENT) } { Default::Integer(50, "percent") }
+        "Part of spool_max_size that the records of one user may take. 100: all of it."
+    RateUserShare "rate_user_share" { Kind::Integer(&PERCENT) } { Default::Integer(50, "percent") }
+        "Part of the rate limits that the records of one user may take, other than root and the daemon's own. 100: all of it."
+    AllowUserConfig "allow_user_config" { Kind::Boolean } { Default::Boolean(false) }
+        "Whether a program may choose a configuration file (tm_set_config_file) that belongs to the user it runs as. If not, only files of root and of the daemon's user count."
 }
 
 impl Key {

@@ -211,6 +211,15 @@ impl Settings {
         }
     }
 
+    /// The same, with the value that `other` has of a key.
+    #[must_use]
+    pub fn with(mut self, key: Key, other: &Self) -> Self {
+        if let (Some(slot), Some(value)) = (self.values.get_mut(key as usize), other.values.get(key as usize)) {
+            slot.clone_from(value);
+        }
+        self
+    }
+
     /// The line that the value comes from; `None` for a default.
     pub fn line(&self, key: Key) -> Option<usize> {
         self.values.get(key as usize).and_then(|(_, line)| *line)
