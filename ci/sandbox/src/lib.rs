@@ -127,12 +127,21 @@ impl Sandbox {
 
     /// Starts the installed telemd; returns when it listens.
     pub fn start_telemd(&self) -> Telemd {
-        let mut command = self.command("/usr/local/bin/telemd");
-        let log = fs::File::create(self.path("/run/telemd.log")).expect("the log of telemd");
-        let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("bwrap");
-        let telemd = Telemd { child, log: self.path("/run/telemd.log") };
+        let telemd = self.spawn_telemd();
         wait_until("telemd listens", || telemd.log().contains("listening on"));
         telemd
+    }
+
+    /// Starts the installed telemd, whatever becomes of it.
+    pub fn spawn_telemd(&self) -> Telemd {
+        self.spawn(self.command("/usr/local/bin/telemd"))
+    }
+
+    /// Starts telemd by a command of the sandbox.
+    pub fn spawn(&self, mut command: Command) -> Telemd {
+        let log = fs::File::create(self.path("/run/telemd.log")).expect("the log of telemd");
+        let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("bwrap");
+        Telemd { child, log: self.path("/run/telemd.log") }
     }
 }
 
@@ -158,15 +167,23 @@ impl Telemd {
         self.end("KILL");
     }
 
-    fn end(mut self, signal: &str) -> ExitStatus {
-        let bwrap = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
+    /// Sends a signal.
+    pub fn signal(&self, signal: &str) {
         // The shell's own command: not every system has one in a file.
         let mut shell = Command::new("sh");
-        shell
-            .args(["-c", "signal=$1; shift; kill -s \"$signal\" \"$@\"", "sh", signal])
-            .args(children.split_whitespace());
+        shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal]).arg(self.pid().to_string());
         assert!(shell.status().expect("sh").success());
+    }
+
+    /// The process, as seen from outside of the sandbox.
+    pub fn pid(&self) -> u32 {
+        let bwrap = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
+        children.trim().parse().expect("bwrap has one child")
+    }
+
+    fn end(mut self, signal: &str) -> ExitStatus {
+        self.signal(signal);
         self.child.wait().expect("bwrap")
     }
 }

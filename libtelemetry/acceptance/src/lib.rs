@@ -1,6 +1,7 @@
 //! Tools for the tests of the installed library: a C compiler, and the types
 //! that the C header declares.
 
+pub mod machine;
 pub mod peer;
 
 use std::path::{Path, PathBuf};
