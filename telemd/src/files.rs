@@ -18,10 +18,13 @@ pub(crate) fn read_regular(path: &Path, max: usize) -> io::Result<Vec<u8>> {
 /// Reads a file that is open, from where it is, if it is a regular one of at
 /// most `max` bytes.
 pub(crate) fn read_open(file: File, max: usize) -> io::Result<Vec<u8>> {
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
-    let mut content = Vec::new();
+    // One more, so that the end is seen by the first read.
+    let capacity = usize::try_from(metadata.len()).unwrap_or(max).min(max) + 1;
+    let mut content = Vec::with_capacity(capacity);
     file.take(max as u64 + 1).read_to_end(&mut content)?;
     if content.len() > max {
         return Err(io::ErrorKind::FileTooLarge.into());

@@ -48,6 +48,7 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     lines: usize,
+    len: u64,
     boot_id: String,
     random: SystemRandom,
 }
@@ -59,8 +60,8 @@ impl Journal {
         let failed = |error| JournalError::Io { path: path.to_owned(), error };
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).mode(0o640).open(path).map_err(failed)?;
-        let lines = mend(&mut file).map_err(failed)?;
-        Ok(Self { path: path.to_owned(), file, lines, boot_id, random: SystemRandom::new() })
+        let (lines, len) = mend(&mut file).map_err(failed)?;
+        Ok(Self { path: path.to_owned(), file, lines, len, boot_id, random: SystemRandom::new() })
     }
 
     fn failed(&self) -> impl Fn(io::Error) -> JournalError + use<> {
@@ -81,13 +82,13 @@ impl Journal {
         let fields = [&id, time.as_bytes(), entry.classification, entry.event_id, self.boot_id.as_bytes()];
         let mut line = fields.join(&SEPARATOR);
         line.push(b'\n');
-        let before = self.file.metadata().map_err(self.failed())?.len();
         if let Err(error) = self.file.write_all(&line) {
             // A part of a line would be taken for the start of the next.
-            let _ = self.file.set_len(before);
+            let _ = self.file.set_len(self.len);
             return Err(self.failed()(error));
         }
         self.lines += 1;
+        self.len += line.len() as u64;
         Ok(id.iter().copied().map(char::from).collect())
     }
 
@@ -102,13 +103,15 @@ impl Journal {
         }
         let (removed, file) = cut_back(&self.path, self.lines - LINES_KEPT).map_err(self.failed())?;
         // Only now: until the new file is in place, the old one is written.
+        self.len = file.metadata().map_err(self.failed())?.len();
         (self.file, self.lines) = (file, LINES_KEPT);
         Ok(removed)
     }
 }
 
-/// Counts the lines, and removes what is behind the last newline.
-fn mend(file: &mut File) -> io::Result<usize> {
+/// Counts the lines and their bytes, and removes what is behind the last
+/// newline.
+fn mend(file: &mut File) -> io::Result<(usize, u64)> {
     let (mut lines, mut whole) = (0, 0u64);
     let mut position = 0u64;
     for byte in BufReader::new(&mut *file).bytes() {
@@ -121,7 +124,7 @@ fn mend(file: &mut File) -> io::Result<usize> {
         file.set_len(whole)?;
     }
     file.seek(SeekFrom::End(0))?;
-    Ok(lines)
+    Ok((lines, whole))
 }
 
 fn cut_back(path: &Path, count: usize) -> io::Result<(Vec<String>, File)> {

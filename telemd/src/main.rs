@@ -17,6 +17,7 @@ mod daemon;
 mod delivery;
 mod events;
 mod files;
+mod fresh;
 mod gate;
 mod intake;
 mod journal;

@@ -19,6 +19,7 @@ use nix::fcntl::{Flock, FlockArg};
 use record::spool_file;
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::fresh::Fresh;
 use crate::queue::Queue;
 use crate::rejected::Rejected;
 use crate::spool::{Request, SpoolRules, Waiting};
@@ -39,7 +40,6 @@ pub(crate) struct Spooler {
     directory_file: Flock<File>,
     /// When the directory changed last, as far as that was looked at.
     changed: Option<SystemTime>,
-    random: SystemRandom,
     queue: Queue,
     /// Number of records in the directory.
     count: u64,
@@ -51,6 +51,11 @@ pub(crate) struct Spooler {
     /// Records could not be read for want of something that others have.
     in_shortage: bool,
     last_arrival: u64,
+    /// Makes names different from those of other daemons that had the same
+    /// time.
+    name_salt: u32,
+    /// What was written a moment ago, and need not be read.
+    fresh: Fresh,
     askers: VecDeque<Sender<Waiting>>,
     counters: Arc<Counters>,
 }
@@ -61,7 +66,6 @@ impl Spooler {
         let mut spooler = Self {
             directory_file: lock(File::open(&directory)?)?,
             changed: None,
-            random: SystemRandom::new(),
             queue: Queue::default(),
             count: 0,
             usage: Usage::default(),
@@ -71,6 +75,8 @@ impl Spooler {
             retry_interval: rules.retry_interval,
             in_shortage: false,
             last_arrival: 0,
+            name_salt: salt()?,
+            fresh: Fresh::default(),
             askers: VecDeque::new(),
             counters,
             directory,
@@ -151,7 +157,7 @@ impl Spooler {
         match request {
             Request::Store { record, urgency, uid, reply } => {
                 // The intake says what failed, and says it with measure.
-                let _ = reply.send(self.store(&record, urgency, uid));
+                let _ = reply.send(self.store(record, urgency, uid));
             }
             Request::Next { reply } => self.askers.push_back(reply),
             Request::Remove { waiting } => {
@@ -209,7 +215,7 @@ impl Spooler {
                 }
             }
             let name = self.queue.first()?.clone();
-            let read = files::read_regular(&self.directory.join(&name.file), spool_file::MAX);
+            let read = self.read(&name);
             self.in_shortage = read.as_ref().is_err_and(files::is_shortage);
             match read {
                 Ok(content) => {
@@ -229,6 +235,15 @@ impl Spooler {
                     self.queue.set_aside(name, Instant::now());
                 }
             }
+        }
+    }
+
+    fn read(&mut self, name: &Name) -> io::Result<Vec<u8>> {
+        let path = self.directory.join(&name.file);
+        match self.fresh.take(name) {
+            // Unless somebody deleted it: then it must not be sent.
+            Some(content) => path.symlink_metadata().map(|_| content),
+            None => files::read_regular(&path, spool_file::MAX),
         }
     }
 
@@ -295,13 +310,13 @@ impl Spooler {
         Ok(count)
     }
 
-    fn store(&mut self, record: &[u8], urgency: Urgency, uid: u32) -> Result<(), StoreError> {
+    fn store(&mut self, record: Vec<u8>, urgency: Urgency, uid: u32) -> Result<(), StoreError> {
         self.usage.check(&self.directory, record.len(), uid)?;
-        let name = self.new_name(urgency, uid)?;
+        let name = self.new_name(urgency, uid);
         let target = self.directory.join(&name.file);
         let temporary = self.directory.join(format!("{TEMPORARY_PREFIX}{}", name.file.display()));
         let is_synced = self.unsynced.is_immediate() || urgency == Urgency::Critical;
-        let written = self.write(&temporary, &target, record, is_synced);
+        let written = self.write(&temporary, &target, &record, is_synced);
         if written.is_err() {
             // Whatever of it is there: it is not acknowledged, and must not be
             // delivered.
@@ -313,6 +328,7 @@ impl Spooler {
         if !is_synced {
             self.unsynced.add(name.file.clone(), Instant::now());
         }
+        self.fresh.keep(&name, record);
         self.queue.insert(name);
         self.count += 1;
         self.counters.spooled(self.count);
@@ -333,13 +349,18 @@ impl Spooler {
     }
 
     /// A name behind all others, whatever the clock does.
-    fn new_name(&mut self, urgency: Urgency, uid: u32) -> io::Result<Name> {
-        let mut random = [0; 4];
-        self.random.fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
+    fn new_name(&mut self, urgency: Urgency, uid: u32) -> Name {
         let arrival = nanoseconds(SystemTime::now()).max(self.last_arrival.saturating_add(1));
         self.last_arrival = arrival;
-        Ok(Name::new(urgency, arrival, uid, u32::from_ne_bytes(random)))
+        self.name_salt = self.name_salt.wrapping_add(1);
+        Name::new(urgency, arrival, uid, self.name_salt)
     }
+}
+
+fn salt() -> io::Result<u32> {
+    let mut random = [0; 4];
+    SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
+    Ok(u32::from_ne_bytes(random))
 }
 
 /// The name of a record; `None` for an entry that is none.
@@ -375,7 +396,7 @@ mod tests {
     }
 
     fn store(spooler: &mut Spooler, record: &[u8]) -> Result<(), StoreError> {
-        spooler.store(record, Urgency::Ordinary, 0)
+        spooler.store(record.to_vec(), Urgency::Ordinary, 0)
     }
 
     #[test]
@@ -384,6 +405,7 @@ mod tests {
         let mut spooler = open(directory.path(), None);
         store(&mut spooler, b"one").unwrap();
         store(&mut spooler, b"two").unwrap();
+        spooler.fresh = Fresh::default();
         let first = directory.path().join(&spooler.queue.first().unwrap().file);
         // Reading a directory fails for every user, as a bad sector would.
         fs::rename(&first, directory.path().join("aside")).unwrap();
@@ -429,24 +451,27 @@ mod tests {
         let mut spooler = open(directory.path(), None);
         spooler.usage.quota = Quota { all: Some(4 * PAGE), user: Some(2 * PAGE) };
         for _ in 0..2 {
-            spooler.store(b"of a greedy user", Urgency::Ordinary, 7).unwrap();
+            spooler.store(b"of a greedy user".to_vec(), Urgency::Ordinary, 7).unwrap();
         }
-        assert!(matches!(spooler.store(b"more", Urgency::Ordinary, 7), Err(StoreError::ShareUsed)));
+        assert!(matches!(spooler.store(b"more".to_vec(), Urgency::Ordinary, 7), Err(StoreError::ShareUsed)));
         let mut spooler = {
             drop(spooler);
             let mut spooler = open(directory.path(), None);
             spooler.usage.quota = Quota { all: Some(4 * PAGE), user: Some(2 * PAGE) };
             spooler
         };
-        assert!(matches!(spooler.store(b"more", Urgency::Ordinary, 7), Err(StoreError::ShareUsed)), "after a restart");
+        assert!(
+            matches!(spooler.store(b"more".to_vec(), Urgency::Ordinary, 7), Err(StoreError::ShareUsed)),
+            "after a restart"
+        );
         for _ in 0..2 {
-            spooler.store(b"of another user", Urgency::Ordinary, 8).unwrap();
+            spooler.store(b"of another user".to_vec(), Urgency::Ordinary, 8).unwrap();
         }
-        assert!(matches!(spooler.store(b"more", Urgency::Ordinary, 9), Err(StoreError::Full)));
+        assert!(matches!(spooler.store(b"more".to_vec(), Urgency::Ordinary, 9), Err(StoreError::Full)));
         let delivered = spooler.take_first().unwrap();
         assert_eq!(delivered.name.uid, Some(7));
         spooler.remove(delivered);
-        spooler.store(b"fits again", Urgency::Ordinary, 7).unwrap();
+        spooler.store(b"fits again".to_vec(), Urgency::Ordinary, 7).unwrap();
     }
 
     #[test]
