@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use crossbeam_channel::{Receiver, after, never, select};
-use nix::unistd::Uid;
 use record::config::{Key, Settings};
 use record::header::Header;
 use record::spool_file::SpoolFile;
@@ -24,6 +23,7 @@ use crate::log;
 use crate::opt_in::OptIn;
 use crate::spool::{Spool, Waiting};
 use crate::status::Counters;
+use crate::users;
 
 /// Time until a rate limit is looked at again: its windows have minutes.
 const LIMIT_PAUSE: Duration = Duration::from_secs(5);
@@ -227,7 +227,7 @@ impl<T: Transport, C: Clock> Courier<T, C> {
             return Outcome::GiveBack;
         }
         let (minute, size) = (self.clock.minute(), waiting.content.len() as u64);
-        let uid = waiting.name.uid.filter(|uid| ![0, Uid::effective().as_raw()].contains(uid));
+        let uid = waiting.name.uid.filter(|uid| !users::is_trusted(*uid));
         let reserved = self.desk().limits.reserve(minute, size, uid);
         if let Err(over) = reserved {
             return self.over_limit(pass, over);

@@ -17,12 +17,13 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use nix::sys::socket::{UnixCredentials, getsockopt, sockopt::PeerCredentials};
 use record::frame::{self, Frame, FrameError};
 use record::header::Header;
 use record::{ack, severity, spool_file};
 use thiserror::Error;
 
+use crate::clients::{Client, Clients};
 use crate::log;
 use crate::machine_id::MachineId;
 use crate::opt_in::OptIn;
@@ -31,11 +32,14 @@ use crate::spool::Spool;
 use crate::spool_name::Urgency;
 use crate::status::{Counters, RefusalReason};
 use crate::usage::StoreError;
+use crate::users;
 
 /// Longest life of a connection.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// Connections that are read at the same time; more wait in the backlog.
 const READERS_MAX: usize = 1024;
+/// Those of one user, other than root and the daemon's own.
+const USER_READERS_MAX: usize = READERS_MAX / 2;
 /// How long a reader waits for its next connection.
 const READER_IDLE: Duration = Duration::from_secs(10);
 /// A reader holds one frame, on the heap.
@@ -51,6 +55,8 @@ enum Refusal {
     Classification,
     #[error("configuration file {0}")]
     Config(#[from] RecordConfigError),
+    #[error("the user has {USER_READERS_MAX} connections already")]
+    TooMany,
     #[error("the machine is not opted in")]
     NotOptedIn,
     #[error("the frame was not complete after {} s", DEADLINE.as_secs())]
@@ -73,6 +79,7 @@ impl Refusal {
             // may not, and must not tell which there are.
             Self::Config(_) => Errno::EPERM,
             Self::NotOptedIn => Errno::ECONNREFUSED,
+            Self::TooMany => Errno::EAGAIN,
             Self::TooSlow => Errno::ETIMEDOUT,
             Self::Connection(error) => of_io(error),
             Self::Spool(error) => error.errno(),
@@ -85,6 +92,7 @@ impl Refusal {
             Self::Frame(_) | Self::Classification => RefusalReason::Frame,
             Self::Config(_) => RefusalReason::Configuration,
             Self::NotOptedIn => RefusalReason::NotOptedIn,
+            Self::TooMany => RefusalReason::TooMany,
             Self::TooSlow => RefusalReason::TooSlow,
             Self::Connection(_) => RefusalReason::Connection,
             Self::Spool(StoreError::Full) => RefusalReason::SpoolFull,
@@ -105,11 +113,19 @@ pub(crate) struct Desk {
     pub(crate) refusals: log::Throttle,
 }
 
+impl Desk {
+    fn refuse(&self, mut stream: &UnixStream, sender: &UnixCredentials, refusal: &Refusal) {
+        self.counters.refused(refusal.reason());
+        let (uid, pid) = (sender.uid(), sender.pid());
+        self.refusals.log(format_args!("a record of uid {uid} (process {pid}) was refused: {refusal}"));
+        let _ = stream.write_all(&ack::encode_status(-(refusal.errno() as i32)));
+    }
+}
+
 /// The listener and its readers.
 pub(crate) struct Intake {
     desk: Arc<Desk>,
-    /// Clients that are read.
-    clients: Arc<AtomicUsize>,
+    clients: Clients,
     /// Its end wakes the listener. (Not a shutdown of the socket, which can be
     /// the service manager's, and is used again.)
     stop: UnixStream,
@@ -126,7 +142,7 @@ impl Intake {
 
     /// Whether nobody is connected.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.clients.load(Ordering::SeqCst) == 0
+        self.clients.is_empty()
     }
 
     /// What may change while it works.
@@ -142,7 +158,7 @@ pub(crate) fn start(listener: UnixListener, desk: Desk) -> io::Result<Intake> {
     let (stop, stops) = UnixStream::pair()?;
     let desk = Arc::new(desk);
     let readers = Readers::new(Arc::clone(&desk));
-    let clients = Arc::clone(&readers.clients);
+    let clients = readers.clients.clone();
     let thread =
         thread::Builder::new().name("listener".into()).spawn(move || accept_all(&listener, &stops, readers))?;
     Ok(Intake { desk, clients, stop, thread })
@@ -177,10 +193,10 @@ fn wait_for_client(listener: &UnixListener, stops: &UnixStream) -> bool {
 struct Readers {
     desk: Arc<Desk>,
     /// Holds nothing: a connection is handed to a reader that waits, or not.
-    connections: Sender<UnixStream>,
-    waiting: Receiver<UnixStream>,
+    connections: Sender<Connection>,
+    waiting: Receiver<Connection>,
     count: Arc<AtomicUsize>,
-    clients: Arc<AtomicUsize>,
+    clients: Clients,
     /// Every reader holds a sender; the channel ends with the last of them.
     all_ended: (Sender<()>, Receiver<()>),
 }
@@ -188,13 +204,20 @@ struct Readers {
 impl Readers {
     fn new(desk: Arc<Desk>) -> Self {
         let (connections, waiting) = bounded(0);
-        Self { desk, connections, waiting, count: Arc::default(), clients: Arc::default(), all_ended: bounded(0) }
+        Self { desk, connections, waiting, count: Arc::default(), clients: Clients::default(), all_ended: bounded(0) }
     }
 
     /// Gives the connection to a reader that waits, to a new one, or, when
     /// there are too many, to the first that is done.
-    fn hand_over(&self, connection: UnixStream) {
+    fn hand_over(&self, stream: UnixStream) {
         self.desk.counters.touch();
+        let Ok(sender) = getsockopt(&stream, PeerCredentials) else { return };
+        let max = if users::is_trusted(sender.uid()) { usize::MAX } else { USER_READERS_MAX };
+        let Some(client) = self.clients.enter(sender.uid(), max) else {
+            let _ = (&stream).write_all(&ack::BANNER);
+            return self.desk.refuse(&stream, &sender, &Refusal::TooMany);
+        };
+        let connection = Connection { stream, sender, _client: client };
         let connection = match self.connections.try_send(connection) {
             Ok(()) => return,
             Err(TrySendError::Full(connection) | TrySendError::Disconnected(connection)) => connection,
@@ -208,17 +231,15 @@ impl Readers {
         }
     }
 
-    fn start(&self, connection: UnixStream) -> io::Result<()> {
+    fn start(&self, connection: Connection) -> io::Result<()> {
         let (desk, waiting) = (Arc::clone(&self.desk), self.waiting.clone());
-        let (count, clients) = (Arc::clone(&self.count), Arc::clone(&self.clients));
+        let count = Arc::clone(&self.count);
         let ends = self.all_ended.0.clone();
         let reader = move || {
             let mut next = Some(connection);
             while let Some(connection) = next {
-                clients.fetch_add(1, Ordering::SeqCst);
                 serve(&connection, &desk);
                 drop(connection);
-                clients.fetch_sub(1, Ordering::SeqCst);
                 next = waiting.recv_timeout(READER_IDLE).ok();
             }
             count.fetch_sub(1, Ordering::Relaxed);
@@ -242,26 +263,27 @@ impl Readers {
     }
 }
 
+/// A client, and who that is.
+struct Connection {
+    stream: UnixStream,
+    sender: UnixCredentials,
+    _client: Client,
+}
+
 /// Reads one frame, and answers.
-fn serve(mut connection: &UnixStream, desk: &Desk) {
+fn serve(connection: &Connection, desk: &Desk) {
+    let mut stream = &connection.stream;
     // An older library does not read, and may have closed already.
-    let _ = connection.write_all(&ack::BANNER);
-    let deadline = Instant::now() + DEADLINE;
-    let Ok(sender) = getsockopt(&connection, PeerCredentials) else { return };
-    let status = match read_frame(connection, deadline).and_then(|frame| match frame {
-        Some(frame) => take(&frame, sender.uid(), desk).map(Some),
-        None => Ok(None),
-    }) {
-        Ok(Some(())) => 0,
+    let _ = stream.write_all(&ack::BANNER);
+    let taken = match read_frame(stream, Instant::now() + DEADLINE) {
         Ok(None) => return,
-        Err(refusal) => {
-            desk.counters.refused(refusal.reason());
-            let (uid, pid) = (sender.uid(), sender.pid());
-            desk.refusals.log(format_args!("a record of uid {uid} (process {pid}) was refused: {refusal}"));
-            -(refusal.errno() as i32)
-        }
+        Ok(Some(frame)) => take(&frame, connection.sender.uid(), desk),
+        Err(refusal) => Err(refusal),
     };
-    let _ = connection.write_all(&ack::encode_status(status));
+    match taken {
+        Ok(()) => drop(stream.write_all(&ack::encode_status(0))),
+        Err(refusal) => desk.refuse(stream, &connection.sender, &refusal),
+    }
 }
 
 /// Reads a whole frame; `None` if the client closed without sending. What

@@ -11,6 +11,7 @@
 
 mod answer;
 mod back_off;
+mod clients;
 mod clock;
 mod courier;
 mod daemon;
@@ -42,6 +43,7 @@ mod status;
 mod sync;
 mod transport;
 mod usage;
+mod users;
 
 use std::process::ExitCode;
 

@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::statfs::{self, FsType, fstatfs};
-use nix::unistd::Uid;
 use record::config::{ConfigError, FILE_MAX, Settings};
 use thiserror::Error;
 
-use crate::files;
+use crate::{files, users};
 
 /// Write permission of the group and of others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -72,7 +71,7 @@ fn is_trusted(place: &OwnedFd, user: Option<u32>) -> io::Result<bool> {
     let metadata = File::from(place.try_clone()?).metadata()?;
     let file_system = fstatfs(place.as_fd())?.filesystem_type();
     let owner = metadata.uid();
-    let is_owned = [0, Uid::effective().as_raw()].contains(&owner) || user == Some(owner);
+    let is_owned = users::is_trusted(owner) || user == Some(owner);
     let is_writable_by_others = metadata.mode() & WRITABLE_BY_OTHERS != 0;
     Ok(metadata.is_file() && is_owned && !is_writable_by_others && !MADE_UP_FILE_SYSTEMS.contains(&file_system))
 }

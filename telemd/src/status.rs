@@ -31,6 +31,8 @@ pub(crate) enum RefusalReason {
     Configuration,
     /// The machine is not opted in.
     NotOptedIn,
+    /// Its user has too many connections.
+    TooMany,
     /// It was not complete in time.
     TooSlow,
     /// The connection broke.
@@ -44,8 +46,17 @@ pub(crate) enum RefusalReason {
 }
 
 /// In the order of the variants.
-const REASONS: [&str; 8] =
-    ["frame", "configuration", "not_opted_in", "too_slow", "connection", "spool_full", "share_used", "disk"];
+const REASONS: [&str; 9] = [
+    "frame",
+    "configuration",
+    "not_opted_in",
+    "too_many",
+    "too_slow",
+    "connection",
+    "spool_full",
+    "share_used",
+    "disk",
+];
 
 /// Something that went wrong, and when.
 type LastError = Option<(SystemTime, String)>;
