@@ -125,7 +125,8 @@ check: deps
 check-long: deps
 	@ci/check-long
 
-bench: deps
+bench:
+	@LINK='$(LINK)' ci/deps bench
 	@ci/bench
 
 clean:
