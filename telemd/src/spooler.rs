@@ -25,7 +25,7 @@ use crate::rejected::Rejected;
 use crate::spool::{Request, SpoolRules, Waiting};
 use crate::spool_name::{Name, Urgency, nanoseconds};
 use crate::status::Counters;
-use crate::sync::{self, SyncQueue};
+use crate::sync::{self, Batch, SyncQueue};
 use crate::usage::{StoreError, Usage};
 use crate::{files, log};
 
@@ -46,7 +46,7 @@ pub(crate) struct Spooler {
     usage: Usage,
     rejected: Rejected,
     unsynced: SyncQueue,
-    syncer: Sender<Vec<PathBuf>>,
+    syncer: Sender<Batch>,
     retry_interval: Duration,
     /// Records could not be read for want of something that others have.
     in_shortage: bool,
@@ -326,7 +326,7 @@ impl Spooler {
         written?;
         self.usage.add(record.len(), uid);
         if !is_synced {
-            self.unsynced.add(name.file.clone(), Instant::now());
+            self.unsynced.add(&name.file, Instant::now());
         }
         self.fresh.keep(&name, record);
         self.queue.insert(name);

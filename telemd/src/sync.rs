@@ -11,16 +11,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use nix::unistd::syncfs;
 
 use crate::log;
 
-/// Files that may wait; with more, it is time at once.
-const WAITING_MAX: usize = 1024;
+/// Files that are synced one by one. With more, the whole file system is: one
+/// commit of its journal, and not one for each file.
+const FILES_MAX: usize = 16;
+
+/// What is to be made safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Batch {
+    /// These files of the directory.
+    Files(Vec<PathBuf>),
+    /// All that is on its file system.
+    All,
+}
 
 /// The files of a directory that were not synced yet.
 pub(crate) struct SyncQueue {
     interval: Duration,
-    waiting: Vec<PathBuf>,
+    waiting: Batch,
     /// When what waits is handed over; `None` if nothing does.
     due: Option<Instant>,
 }
@@ -28,7 +39,7 @@ pub(crate) struct SyncQueue {
 impl SyncQueue {
     /// Each file's time comes at most `interval` after the file.
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, waiting: Vec::new(), due: None }
+        Self { interval, waiting: Batch::Files(Vec::new()), due: None }
     }
 
     /// Another interval, for files that come from now on.
@@ -42,12 +53,12 @@ impl SyncQueue {
     }
 
     /// Notes a file that was written at `now`.
-    pub(crate) fn add(&mut self, file: PathBuf, now: Instant) {
-        self.waiting.push(file);
-        self.due.get_or_insert(now + self.interval);
-        if self.waiting.len() == WAITING_MAX {
-            self.due = Some(now);
+    pub(crate) fn add(&mut self, file: &Path, now: Instant) {
+        match &mut self.waiting {
+            Batch::Files(files) if files.len() < FILES_MAX => files.push(file.to_owned()),
+            waiting => *waiting = Batch::All,
         }
+        self.due.get_or_insert(now + self.interval);
     }
 
     /// Time until the next sync; `None` if nothing waits.
@@ -57,11 +68,11 @@ impl SyncQueue {
 
     /// If it is time, hands all that waits to the syncer, unless it is still
     /// busy with what it got before: then it is asked again a moment later.
-    pub(crate) fn hand_over_if_due(&mut self, syncer: &Sender<Vec<PathBuf>>, now: Instant) {
+    pub(crate) fn hand_over_if_due(&mut self, syncer: &Sender<Batch>, now: Instant) {
         if self.due_in(now) != Some(Duration::ZERO) {
             return;
         }
-        match syncer.try_send(std::mem::take(&mut self.waiting)) {
+        match syncer.try_send(std::mem::replace(&mut self.waiting, Batch::Files(Vec::new()))) {
             Ok(()) => self.due = None,
             Err(TrySendError::Full(waiting) | TrySendError::Disconnected(waiting)) => {
                 self.waiting = waiting;
@@ -76,12 +87,12 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts the syncer: a thread of its own, because senders wait for the
 /// spooler, and syncing takes long. It ends when the sender is dropped.
-pub(crate) fn start(directory: &Path) -> io::Result<Sender<Vec<PathBuf>>> {
-    let (sender, batches) = bounded::<Vec<PathBuf>>(1);
+pub(crate) fn start(directory: &Path) -> io::Result<Sender<Batch>> {
+    let (sender, batches) = bounded::<Batch>(1);
     let directory = directory.to_owned();
     thread::Builder::new().name("syncer".into()).spawn(move || {
         for batch in batches {
-            if let Err(error) = sync_files(&directory, &batch) {
+            if let Err(error) = sync(&directory, &batch) {
                 let directory = directory.display();
                 log::error(format_args!("spool_dir {directory}: {error}; a power failure may take records"));
             }
@@ -91,7 +102,9 @@ pub(crate) fn start(directory: &Path) -> io::Result<Sender<Vec<PathBuf>>> {
 }
 
 /// Syncs the files that are still there, and then their names.
-fn sync_files(directory: &Path, files: &[PathBuf]) -> io::Result<()> {
+fn sync(directory: &Path, batch: &Batch) -> io::Result<()> {
+    let names = File::open(directory)?;
+    let Batch::Files(files) = batch else { return Ok(syncfs(names)?) };
     for file in files {
         match File::open(directory.join(file)) {
             Ok(file) => file.sync_data()?,
@@ -99,7 +112,7 @@ fn sync_files(directory: &Path, files: &[PathBuf]) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    File::open(directory)?.sync_all()
+    names.sync_all()
 }
 
 #[cfg(test)]
@@ -114,45 +127,49 @@ mod tests {
         let mut queue = SyncQueue::new(INTERVAL);
         let start = Instant::now();
         assert_eq!(queue.due_in(start), None);
-        queue.add("a".into(), start);
-        queue.add("b".into(), start + INTERVAL / 2);
+        queue.add(Path::new("a"), start);
+        queue.add(Path::new("b"), start + INTERVAL / 2);
         assert_eq!(queue.due_in(start + INTERVAL / 2), Some(INTERVAL / 2), "that of the oldest");
         queue.hand_over_if_due(&syncer, start + INTERVAL / 2);
         assert!(batches.try_recv().is_err(), "not yet");
         queue.hand_over_if_due(&syncer, start + INTERVAL);
-        assert_eq!(batches.try_recv().unwrap(), [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(batches.try_recv().unwrap(), Batch::Files(vec!["a".into(), "b".into()]));
         assert_eq!(queue.due_in(start + INTERVAL), None);
     }
 
     #[test]
     fn a_busy_syncer_gets_it_later_and_nothing_is_forgotten() {
         let (syncer, batches) = bounded(1);
-        syncer.send(vec!["before".into()]).unwrap();
+        syncer.send(Batch::All).unwrap();
         let mut queue = SyncQueue::new(Duration::ZERO);
         let now = Instant::now();
-        queue.add("a".into(), now);
+        queue.add(Path::new("a"), now);
         queue.hand_over_if_due(&syncer, now);
         assert_eq!(queue.due_in(now), Some(BUSY_PAUSE), "the spooler does not spin meanwhile");
         batches.recv().unwrap();
         queue.hand_over_if_due(&syncer, now + BUSY_PAUSE);
-        assert_eq!(batches.try_recv().unwrap(), [PathBuf::from("a")]);
+        assert_eq!(batches.try_recv().unwrap(), Batch::Files(vec!["a".into()]));
     }
 
     #[test]
-    fn a_flood_is_handed_over_at_once() {
+    fn a_flood_is_synced_as_a_whole_and_takes_no_memory() {
+        let (syncer, batches) = bounded(1);
         let mut queue = SyncQueue::new(INTERVAL);
         let now = Instant::now();
-        for number in 0..WAITING_MAX {
-            queue.add(number.to_string().into(), now);
+        for number in 0..=FILES_MAX {
+            queue.add(Path::new(&number.to_string()), now);
         }
-        assert_eq!(queue.due_in(now), Some(Duration::ZERO));
+        assert_eq!(queue.due_in(now), Some(INTERVAL));
+        queue.hand_over_if_due(&syncer, now + INTERVAL);
+        assert_eq!(batches.try_recv().unwrap(), Batch::All);
+        sync(tempfile::tempdir().unwrap().path(), &Batch::All).unwrap();
     }
 
     #[test]
     fn files_that_were_delivered_meanwhile_are_no_error() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("here"), "a").unwrap();
-        sync_files(directory.path(), &["gone".into(), "here".into()]).unwrap();
-        assert!(sync_files(Path::new("/nonexistent"), &[]).is_err());
+        sync(directory.path(), &Batch::Files(vec!["gone".into(), "here".into()])).unwrap();
+        assert!(sync(Path::new("/nonexistent"), &Batch::All).is_err());
     }
 }
