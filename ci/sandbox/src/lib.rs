@@ -29,6 +29,9 @@ const DIRECTORIES: [&str; 6] = [
 const SHARED_DIRECTORIES: [&str; 3] = ["/etc/alternatives", "/etc/ssl", "/etc/ld.so.conf.d"];
 /// Files of `/etc` that programs need; copied.
 const COPIED_FILES: [&str; 5] = ["group", "hosts", "ld.so.cache", "ld.so.conf", "passwd"];
+/// What a machine behind a proxy has set: not for servers on loopback.
+const PROXY_VARIABLES: [&str; 8] =
+    ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 const OPT_IN: &str = "/etc/telemetrics/opt-in";
 
 /// The root of the project.
@@ -121,14 +124,23 @@ impl Sandbox {
         for [source, target] in &self.mounts {
             command.arg("--ro-bind").arg(source).arg(target);
         }
+        for variable in PROXY_VARIABLES {
+            command.env_remove(variable);
+        }
         command.env("LD_LIBRARY_PATH", "/usr/local/lib").arg("--").arg(program);
         command
     }
 
     /// Starts the installed telemd; returns when it listens.
     pub fn start_telemd(&self) -> Telemd {
+        self.start_telemd_with(&[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn start_telemd_with(&self, environment: &[(&str, &str)]) -> Telemd {
         let mut command = self.command("/usr/local/bin/telemd");
         let log = fs::File::create(self.path("/run/telemd.log")).expect("the log of telemd");
+        command.envs(environment.iter().copied());
         let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("bwrap");
         let telemd = Telemd { child, log: self.path("/run/telemd.log") };
         wait_until("telemd listens", || telemd.log().contains("listening on"));
@@ -148,6 +160,13 @@ impl Telemd {
         fs::read_to_string(&self.log).expect("the log of telemd")
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        let bwrap = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
+        children.trim().parse().unwrap_or_else(|_| panic!("bwrap has not one child but {children:?}"))
+    }
+
     /// Sends SIGTERM, and waits for the end.
     pub fn terminate(self) -> ExitStatus {
         self.end("TERM")
@@ -159,13 +178,9 @@ impl Telemd {
     }
 
     fn end(mut self, signal: &str) -> ExitStatus {
-        let bwrap = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
         // The shell's own command: not every system has one in a file.
         let mut shell = Command::new("sh");
-        shell
-            .args(["-c", "signal=$1; shift; kill -s \"$signal\" \"$@\"", "sh", signal])
-            .args(children.split_whitespace());
+        shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal, &self.pid().to_string()]);
         assert!(shell.status().expect("sh").success());
         self.child.wait().expect("bwrap")
     }
