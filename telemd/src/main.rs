@@ -10,17 +10,20 @@
 
 mod answer;
 mod back_off;
+mod certificates;
 mod clock;
 mod courier;
 mod files;
 mod intake;
 mod journal;
 mod limits;
+mod listed;
 mod local_copy;
 mod log;
 mod machine_id;
 mod opt_in;
 mod options;
+mod proxy;
 mod record_config;
 mod rejected;
 mod request_form;
@@ -30,6 +33,7 @@ mod spool;
 mod spool_name;
 mod spooler;
 mod sync;
+mod tls;
 mod transport;
 
 use std::path::Path;
