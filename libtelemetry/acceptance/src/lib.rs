@@ -1,7 +1,9 @@
 //! Tools for the tests of the installed library: a C compiler, and the types
 //! that the C header declares.
 
+pub mod memory;
 pub mod peer;
+pub mod site;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
