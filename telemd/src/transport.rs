@@ -1,101 +1,99 @@
 //! HTTP: one POST per record, over connections that are kept.
 
 use std::ffi::OsStr;
+use std::fmt::Display;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use record::config::{Key, Settings};
-use ureq::Agent;
 use ureq::http::header::RETRY_AFTER;
-use ureq::http::{HeaderName, HeaderValue, Request};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::http::{HeaderName, HeaderValue, Request, Uri};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, SocksConnector, TcpConnector};
+use ureq::{Agent, Proxy};
 
 use crate::answer::Verdict;
+use crate::certificates::Certificates;
 use crate::courier::{Failure, Parcel, Transport};
 use crate::record_config::{self, RecordConfigError};
 use crate::request_form::RequestForm;
-use crate::{files, log, settings};
+use crate::tls::TlsConnector;
+use crate::{log, proxy};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Enough for a record and for an answer.
 const BUFFER: usize = 16 * 1024;
-/// The longest file of certificates; those of a system have about 250 kB.
-const CERTIFICATES_MAX: usize = 16 * 1024 * 1024;
 /// By this header a collector knows a record that comes again.
 const RECORD_ID: HeaderName = HeaderName::from_static("x-telemetry-record-id");
 
 /// Posts records to the server of the settings.
 pub(crate) struct HttpTransport {
-    settings: Settings,
-    server: String,
+    /// Whether a sender's own configuration file counts.
+    allow_user_config: bool,
     form: RequestForm,
     tid: Option<(HeaderName, HeaderValue)>,
-    /// Made when the certificates can be read.
-    agent: OnceLock<Agent>,
+    /// Or why there is none.
+    way: Result<Way, String>,
+}
+
+/// The way to a server.
+struct Way {
+    /// For messages.
+    name: String,
+    server: Uri,
+    agent: Agent,
 }
 
 impl HttpTransport {
     pub(crate) fn new(settings: Settings) -> Self {
         let tid = tid_header(settings.text(Key::TidHeader));
         let form = RequestForm::of(&settings);
-        Self { server: settings.shown(Key::Server), form, tid, settings, agent: OnceLock::new() }
-    }
-
-    fn agent(&self) -> Result<&Agent, String> {
-        if self.agent.get().is_none() {
-            let made = agent(roots(&self.settings)?);
-            let _ = self.agent.set(made);
-        }
-        self.agent.get().ok_or_else(|| "no agent".into())
+        let allow_user_config = settings.boolean(Key::AllowUserConfig);
+        let name = format!("server {}", settings.shown(Key::Server));
+        let way = server(&settings).and_then(|server| {
+            let proxy = proxy::of_environment(&server)?;
+            Ok(Way::new(name.clone(), server, proxy, Certificates::of(&settings)))
+        });
+        Self { allow_user_config, form, tid, way: way.map_err(|error| format!("{name}: {error}")) }
     }
 }
 
-fn agent(roots: RootCerts) -> Agent {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build();
-    Agent::config_builder()
-        .tls_config(tls)
-        .timeout_connect(Some(CONNECT_TIMEOUT))
-        .timeout_global(Some(TIMEOUT))
-        .input_buffer_size(BUFFER)
-        .output_buffer_size(BUFFER)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .user_agent("")
-        .accept("*/*")
-        .accept_encoding("")
-        .build()
-        .into()
+fn server(settings: &Settings) -> Result<Uri, String> {
+    let server: Uri = settings.shown(Key::Server).parse().map_err(|error| format!("not an address: {error}"))?;
+    match server.scheme_str() {
+        Some("http" | "https") => Ok(server),
+        _ => Err("the address must start with http:// or https://".into()),
+    }
 }
 
-/// Whose word counts for a server: those of `cainfo`, or the system's.
-fn roots(settings: &Settings) -> Result<RootCerts, String> {
-    if settings.text(Key::CaInfo).is_empty() {
-        let found = rustls_native_certs::load_native_certs();
-        for error in found.errors {
-            log::warning(format_args!("certificates of the system: {error}"));
+impl Way {
+    fn new(mut name: String, server: Uri, proxy: Option<Proxy>, certificates: Certificates) -> Self {
+        if let Some(proxy) = &proxy {
+            name += &format!(", by the proxy {}:{}", proxy.host(), proxy.port());
         }
-        let roots: Vec<_> =
-            found.certs.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect();
-        return Ok(RootCerts::Specific(Arc::new(roots)));
+        let config = Agent::config_builder()
+            .proxy(proxy)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(TIMEOUT))
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .http_status_as_error(false)
+            .user_agent("")
+            .accept("*/*")
+            .accept_encoding("")
+            .build();
+        // The first that can makes a connection; TLS comes over it.
+        let connector =
+            ().chain(SocksConnector::default())
+                .chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(TlsConnector::new(certificates));
+        Self { name, server, agent: Agent::with_parts(config, connector, DefaultResolver::default()) }
     }
-    let path = settings::path(settings, Key::CaInfo);
-    let pem =
-        files::read_regular(path, CERTIFICATES_MAX).map_err(|error| format!("cainfo {}: {error}", path.display()))?;
-    let roots: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if roots.is_empty() {
-        return Err(format!("cainfo {}: no certificate in it", path.display()));
-    }
-    Ok(RootCerts::Specific(Arc::new(roots)))
 }
 
 /// A line without colon means that none is sent.
@@ -119,7 +117,7 @@ impl Transport for HttpTransport {
         let Some(path) = parcel.record.config else { return self.post_to_server(parcel, now) };
         // Server, certificates and TID are those of the file, or nothing is
         // sent: the sender asked for these settings and no others.
-        let user = parcel.uid.filter(|_| self.settings.boolean(Key::AllowUserConfig));
+        let user = parcel.uid.filter(|_| self.allow_user_config);
         let settings = record_config::load(Path::new(OsStr::from_bytes(path)), user).map_err(|error| match error {
             RecordConfigError::Shortage { .. } => Failure::Retry(format!("configuration file {error}")),
             _ => Failure::Hopeless(format!("configuration file {error}")),
@@ -130,26 +128,116 @@ impl Transport for HttpTransport {
 
 impl HttpTransport {
     fn post_to_server(&self, parcel: &Parcel<'_>, now: SystemTime) -> Result<Verdict, Failure> {
-        let agent = self.agent().map_err(Failure::Retry)?;
-        let request = self.request(parcel).map_err(Failure::Retry)?;
-        let failed = |error| Failure::Retry(format!("server {}: {error}", self.server));
-        let mut response = agent.run(request).map_err(failed)?;
+        let way = self.way.as_ref().map_err(|error| Failure::Retry(error.clone()))?;
+        let failed = |error: &dyn Display| Failure::Retry(format!("{}: {error}", way.name));
+        let request = self.request(&way.server, parcel).map_err(|error| failed(&error))?;
+        let mut response = way.agent.run(request).map_err(|error| failed(&error))?;
         // A connection whose answer was read to its end can be used again.
         let _ = response.body_mut().with_config().limit(BUFFER as u64).read_to_vec();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         Ok(Verdict::of(response.status(), retry_after, now))
     }
 
-    fn request(&self, parcel: &Parcel<'_>) -> Result<Request<Vec<u8>>, String> {
-        let request = Request::post(self.server.as_str()).header(RECORD_ID, &parcel.id);
+    fn request(&self, server: &Uri, parcel: &Parcel<'_>) -> Result<Request<Vec<u8>>, String> {
+        let request = Request::post(server).header(RECORD_ID, &parcel.id);
         let (mut request, body) = self.form.write(parcel.record, request)?;
         if let Some((name, value)) = &self.tid {
             request = request.header(name, value);
         }
-        let request = request.body(body).map_err(|error| format!("server {}: {error}", self.server))?;
-        if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
-            return Err(format!("server {}: the address must start with http:// or https://", self.server));
+        request.body(body).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use collector::door::{Door, read_request};
+    use proptest::prelude::*;
+    use record::spool_file::SpoolFile;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    fn parcel<'a>(record: &'a SpoolFile<'a>) -> Parcel<'a> {
+        Parcel { record, id: "0123456789abcdef0123456789abcdef".into(), uid: None }
+    }
+
+    const FILE: &str = include_str!("../tests/data/spool-file-of-the-c-daemon");
+
+    fn post(server: &str, assignments: &str) -> Result<Verdict, Failure> {
+        let settings = format!("[settings]\nserver={server}\n{assignments}\n");
+        let transport = HttpTransport::new(Settings::read(settings.as_bytes()).unwrap().0);
+        let record = SpoolFile::decode(FILE.as_bytes()).unwrap();
+        transport.post(&parcel(&record), SystemTime::now())
+    }
+
+    #[test]
+    fn w15_a_server_that_is_no_address_of_http_is_a_failure_that_names_it() {
+        for (server, error) in [
+            ("ftp://x/", "server ftp://x/: the address must start with http:// or https://"),
+            ("x/v2/collector", "server x/v2/collector: not an address"),
+            ("file:///etc/passwd", "server file:///etc/passwd: not an address"),
+        ] {
+            let Err(Failure::Retry(message)) = post(server, "") else { panic!("{server} is no failure") };
+            assert!(message.starts_with(error), "{message}");
         }
-        Ok(request)
+    }
+
+    /// Pieces of answers, and what tears them.
+    fn piece() -> impl Strategy<Value = Vec<u8>> {
+        let pieces: [&[u8]; 20] = [
+            b"HTTP/1.1 ",
+            b"HTTP/1.0 ",
+            b"HTTP/2 ",
+            b"201 Created\r\n",
+            b"100 Continue\r\n\r\n",
+            b"101 Switching Protocols\r\nupgrade: x\r\n",
+            b"103 Early Hints\r\nlink: x\r\n\r\n",
+            b"204 No Content\r\n",
+            b"304 Not Modified\r\n",
+            b"307 Redirect\r\nlocation: http://127.0.0.1:1/\r\n",
+            b"503 Busy\r\nretry-after: ",
+            b"content-length: ",
+            b"transfer-encoding: chunked\r\n",
+            b"connection: close\r\n",
+            b"99999999999999999999",
+            b"-1",
+            b"ffffffffffffffff\r\n",
+            b"5\r\nhello\r\n0\r\n\r\n",
+            b"\r\n",
+            b"\r\n\r\n",
+        ];
+        prop_oneof![
+            9 => proptest::sample::select(pieces.map(<[u8]>::to_vec).to_vec()),
+            1 => proptest::collection::vec(any::<u8>(), 1..40),
+        ]
+    }
+
+    #[test]
+    fn whatever_a_server_answers_telemd_goes_on() {
+        let answer: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let door = Door::to(([127, 0, 0, 1], 1).into()).unwrap();
+        let current = Arc::clone(&answer);
+        door.mistreat(move |mut connection| {
+            while read_request(&mut connection).is_ok() {
+                let answer = current.lock().unwrap().clone();
+                // Half of them end here, half wait for more.
+                if connection.write_all(&answer).is_err() || answer.len() % 2 == 0 {
+                    break;
+                }
+                let _ = connection.shutdown(std::net::Shutdown::Write);
+            }
+        });
+        let server = format!("http://{}/", door.address());
+        let settings = format!("[settings]\nserver={server}\n");
+        let settings = Settings::read(settings.as_bytes()).unwrap().0;
+        let way = Way::new(String::new(), server.parse().unwrap(), None, Certificates::System);
+        let transport = HttpTransport { way: Ok(way), ..HttpTransport::new(settings) };
+        let record = SpoolFile::decode(FILE.as_bytes()).unwrap();
+        proptest!(|(start in prop_oneof![Just(b"HTTP/1.1 ".to_vec()), Just(Vec::new())],
+                    pieces in proptest::collection::vec(piece(), 0..8))| {
+            *answer.lock().unwrap() = start.into_iter().chain(pieces.concat()).collect();
+            // A verdict or a failure, and no panic.
+            let _ = transport.post(&parcel(&record), SystemTime::now());
+        });
     }
 }

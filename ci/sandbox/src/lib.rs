@@ -29,6 +29,9 @@ const DIRECTORIES: [&str; 6] = [
 const SHARED_DIRECTORIES: [&str; 3] = ["/etc/alternatives", "/etc/ssl", "/etc/ld.so.conf.d"];
 /// Files of `/etc` that programs need; copied.
 const COPIED_FILES: [&str; 5] = ["group", "hosts", "ld.so.cache", "ld.so.conf", "passwd"];
+/// What a machine behind a proxy has set: not for servers on loopback.
+const PROXY_VARIABLES: [&str; 8] =
+    ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 const OPT_IN: &str = "/etc/telemetrics/opt-in";
 
 /// The root of the project.
@@ -121,13 +124,23 @@ impl Sandbox {
         for [source, target] in &self.mounts {
             command.arg("--ro-bind").arg(source).arg(target);
         }
+        for variable in PROXY_VARIABLES {
+            command.env_remove(variable);
+        }
         command.env("LD_LIBRARY_PATH", "/usr/local/lib").arg("--").arg(program);
         command
     }
 
     /// Starts the installed telemd; returns when it listens.
     pub fn start_telemd(&self) -> Telemd {
-        let telemd = self.spawn_telemd();
+        self.start_telemd_with(&[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn start_telemd_with(&self, environment: &[(&str, &str)]) -> Telemd {
+        let mut command = self.command("/usr/local/bin/telemd");
+        command.envs(environment.iter().copied());
+        let telemd = self.spawn(command);
         wait_until("telemd listens", || telemd.log().contains("listening on"));
         telemd
     }
@@ -157,6 +170,13 @@ impl Telemd {
         fs::read_to_string(&self.log).expect("the log of telemd")
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        let bwrap = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
+        children.trim().parse().unwrap_or_else(|_| panic!("bwrap has not one child but {children:?}"))
+    }
+
     /// Sends SIGTERM, and waits for the end.
     pub fn terminate(self) -> ExitStatus {
         self.end("TERM")
@@ -173,13 +193,6 @@ impl Telemd {
         let mut shell = Command::new("sh");
         shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal]).arg(self.pid().to_string());
         assert!(shell.status().expect("sh").success());
-    }
-
-    /// The process, as seen from outside of the sandbox.
-    pub fn pid(&self) -> u32 {
-        let bwrap = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
-        children.trim().parse().expect("bwrap has one child")
     }
 
     fn end(mut self, signal: &str) -> ExitStatus {

@@ -2,7 +2,9 @@
 //! that the C header declares.
 
 pub mod machine;
+pub mod memory;
 pub mod peer;
+pub mod site;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -75,7 +75,11 @@ impl Machine {
 
 /// A whole frame, as any local program may write it.
 pub fn frame(classification: &str, payload: &[u8]) -> Vec<u8> {
-    let value = |header| if header == Header::Classification { classification } else { "1" };
+    let value = |header| match header {
+        Header::Classification => classification,
+        Header::EventId => "0123456789abcdef0123456789abcdef",
+        _ => "1",
+    };
     let lines = Header::ALL.map(|header| format!("{}: {}\n", header.name(), value(header)).into_bytes());
     let header_lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
     let outgoing = record::frame::Outgoing { config: None, header_lines: &header_lines, payload };

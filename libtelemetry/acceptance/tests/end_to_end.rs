@@ -2,7 +2,6 @@
 //! and compiled as the documentation says.
 
 use std::fs;
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;

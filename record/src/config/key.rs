@@ -107,7 +107,7 @@ keys! {
     SocketPath "socket_path" { Kind::Path } { Default::Text(paths::SOCKET) }
         "Unix socket on which telemd listens and to which the library connects. Used up to its 107th byte. Units of the service manager that listen in the daemon's place must name the same path."
     CaInfo "cainfo" { Kind::Text } { Default::Text("") }
-        "PEM file of the certificate authorities that may vouch for the server. Empty: those of the system. A file that is named and missing fails the delivery; nothing is sent on the word of others."
+        "PEM file of the certificate authorities that may vouch for the server, or of the certificate that the server itself shows; that must name the host as subjectAltName. Empty: the authorities of the system. A file that is named and missing fails the delivery; nothing is sent on the word of others."
     TidHeader "tidheader" { Kind::Text } { Default::Text("X-Telemetry-TID: 6907c830-eed9-4ce9-81ae-76daf8d88f0f") }
         "Header line that is added to every request. Without a colon none is sent."
     RecordExpiry "record_expiry" { Kind::Integer(&const { Range::new(0, OutOfRange::Refuse, i64::MAX / 60, OutOfRange::Clamp) }) } { Default::Integer(1200, "minutes") }
