@@ -50,7 +50,7 @@ with_paths = sed -e 's|/usr/share/defaults|$(datadir)/defaults|g' -e 's|/etc/tel
 	-e 's|https://clr.telemetry.intel.com/v3/collector|$(server)|g'
 export CC CFLAGS LDFLAGS OBJCOPY AR
 
-.PHONY: all deps library telemd built generate check check-long bench demo \
+.PHONY: all deps library telemd built generate check check-long fuzz bench demo \
 	install install-library install-telemd uninstall clean stage
 
 all: library telemd
@@ -124,6 +124,11 @@ check: deps
 
 check-long: deps
 	@ci/check-long
+
+# A minute of it. `ci/fuzz SECONDS` for more.
+fuzz:
+	@ci/deps fuzz
+	@ci/fuzz
 
 bench:
 	@LINK='$(LINK)' ci/deps bench

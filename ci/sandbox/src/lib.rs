@@ -6,6 +6,8 @@
 //! the staged installation (`make stage`) at `/usr/local`. No rights are needed
 //! beyond user namespaces, and nothing outside changes.
 
+mod disk;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,6 +17,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use disk::Namespace;
+pub use disk::is_root;
 
 /// Directories that an installation has.
 const DIRECTORIES: [&str; 6] = [
@@ -33,6 +38,10 @@ const COPIED_FILES: [&str; 5] = ["group", "hosts", "ld.so.cache", "ld.so.conf", 
 const PROXY_VARIABLES: [&str; 8] =
     ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 const OPT_IN: &str = "/etc/telemetrics/opt-in";
+/// The installed daemon.
+pub const TELEMD: &str = "/usr/local/bin/telemd";
+/// What the last one that was started wrote to its standard error stream.
+pub const TELEMD_LOG: &str = "/run/telemd.log";
 
 /// The root of the project.
 pub fn project() -> PathBuf {
@@ -51,6 +60,8 @@ pub fn installation() -> PathBuf {
 pub struct Sandbox {
     root: TempDir,
     mounts: Vec<[PathBuf; 2]>,
+    /// Where disks of its own are mounted, if it has any.
+    namespace: Option<Namespace>,
 }
 
 impl Default for Sandbox {
@@ -62,7 +73,8 @@ impl Default for Sandbox {
 impl Sandbox {
     /// A machine on which telemetry is installed and not switched on.
     pub fn new() -> Self {
-        let sandbox = Self { root: TempDir::new().expect("a temporary directory"), mounts: Vec::new() };
+        let root = TempDir::new().expect("a temporary directory");
+        let sandbox = Self { root, mounts: Vec::new(), namespace: None };
         for directory in DIRECTORIES {
             fs::create_dir_all(sandbox.path(directory)).expect("a directory of the sandbox");
         }
@@ -79,6 +91,15 @@ impl Sandbox {
 
     /// Where a path below `/etc`, `/run` or `/var` of the sandbox is outside.
     pub fn path(&self, inside: &str) -> PathBuf {
+        let source = self.source(inside);
+        match (&self.namespace, source.strip_prefix("/")) {
+            (Some(namespace), Ok(source)) => namespace.root().join(source),
+            _ => source,
+        }
+    }
+
+    /// The same, as seen where the disks are mounted.
+    fn source(&self, inside: &str) -> PathBuf {
         self.root.path().join(inside.trim_start_matches('/'))
     }
 
@@ -107,15 +128,18 @@ impl Sandbox {
 
     /// Shows a file or directory of the sandbox at another place, too.
     pub fn mount(&mut self, inside: &str, at: &str) {
-        self.mounts.push([self.path(inside), at.into()]);
+        self.mounts.push([self.source(inside), at.into()]);
     }
 
     /// A command that runs `program` in the sandbox.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new("bwrap");
+        let mut command = match &self.namespace {
+            Some(namespace) => namespace.command("bwrap"),
+            None => Command::new("bwrap"),
+        };
         command.args(["--die-with-parent", "--dev-bind", "/", "/"]);
         for directory in ["/etc", "/run", "/var"] {
-            command.arg("--bind").arg(self.path(directory)).arg(directory);
+            command.arg("--bind").arg(self.source(directory)).arg(directory);
         }
         for directory in SHARED_DIRECTORIES {
             command.args(["--ro-bind-try", directory, directory]);
@@ -133,28 +157,43 @@ impl Sandbox {
 
     /// Starts the installed telemd; returns when it listens.
     pub fn start_telemd(&self) -> Telemd {
-        self.start_telemd_with(&[])
+        self.start_telemd_by(self.command(TELEMD))
     }
 
     /// The same, with these variables in its environment.
     pub fn start_telemd_with(&self, environment: &[(&str, &str)]) -> Telemd {
-        let mut command = self.command("/usr/local/bin/telemd");
+        let mut command = self.command(TELEMD);
         command.envs(environment.iter().copied());
-        let telemd = self.spawn(command);
-        wait_until("telemd listens", || telemd.log().contains("listening on"));
-        telemd
+        self.start_telemd_by(command)
+    }
+
+    /// Starts telemd by a command of the sandbox that becomes it in the end;
+    /// returns when it listens.
+    pub fn start_telemd_by(&self, command: Command) -> Telemd {
+        self.try_to_start_telemd_by(command).unwrap_or_else(|log| panic!("telemd ended: {log}"))
+    }
+
+    /// The same; if telemd ends instead, gives its log.
+    pub fn try_to_start_telemd_by(&self, command: Command) -> Result<Telemd, String> {
+        let mut telemd = self.spawn(command);
+        let mut has_ended = false;
+        wait_until("telemd listens", || {
+            has_ended = telemd.child.try_wait().expect("bwrap").is_some();
+            has_ended || telemd.log().contains("listening on")
+        });
+        if has_ended { Err(telemd.log()) } else { Ok(telemd) }
     }
 
     /// Starts the installed telemd, whatever becomes of it.
     pub fn spawn_telemd(&self) -> Telemd {
-        self.spawn(self.command("/usr/local/bin/telemd"))
+        self.spawn(self.command(TELEMD))
     }
 
-    /// Starts telemd by a command of the sandbox.
+    /// Starts telemd by a command of the sandbox, whatever becomes of it.
     pub fn spawn(&self, mut command: Command) -> Telemd {
-        let log = fs::File::create(self.path("/run/telemd.log")).expect("the log of telemd");
+        let log = fs::File::create(self.path(TELEMD_LOG)).expect("the log of telemd");
         let child = command.stdin(Stdio::null()).stderr(log).spawn().expect("bwrap");
-        Telemd { child, log: self.path("/run/telemd.log") }
+        Telemd { child, log: self.path(TELEMD_LOG) }
     }
 }
 
@@ -170,13 +209,6 @@ impl Telemd {
         fs::read_to_string(&self.log).expect("the log of telemd")
     }
 
-    /// The number of its process.
-    pub fn pid(&self) -> u32 {
-        let bwrap = self.child.id();
-        let children = fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).expect("the child of bwrap");
-        children.trim().parse().unwrap_or_else(|_| panic!("bwrap has not one child but {children:?}"))
-    }
-
     /// Sends SIGTERM, and waits for the end.
     pub fn terminate(self) -> ExitStatus {
         self.end("TERM")
@@ -189,10 +221,30 @@ impl Telemd {
 
     /// Sends a signal.
     pub fn signal(&self, signal: &str) {
-        // The shell's own command: not every system has one in a file.
-        let mut shell = Command::new("sh");
-        shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal]).arg(self.pid().to_string());
-        assert!(shell.status().expect("sh").success());
+        assert!(send_signal(signal, self.pid()));
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.running().expect("telemd runs")
+    }
+
+    fn running(&self) -> Option<u32> {
+        let bwrap = self.child.id();
+        fs::read_to_string(format!("/proc/{bwrap}/task/{bwrap}/children")).ok()?.trim().parse().ok()
+    }
+
+    /// A file of `/proc/PID`.
+    pub fn proc(&self, file: &str) -> PathBuf {
+        Path::new("/proc").join(self.pid().to_string()).join(file)
+    }
+
+    /// A line of `/proc/PID/status` that is in kB.
+    pub fn kilobytes(&self, line: &str) -> u64 {
+        let status = fs::read_to_string(self.proc("status")).expect("telemd runs");
+        let value = status.lines().find_map(|candidate| candidate.strip_prefix(line)?.strip_prefix(':'));
+        let number = value.and_then(|value| value.trim().strip_suffix(" kB"));
+        number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{line} in {status}"))
     }
 
     fn end(mut self, signal: &str) -> ExitStatus {
@@ -201,18 +253,34 @@ impl Telemd {
     }
 }
 
+/// By the shell's own command: not every system has one in a file.
+fn send_signal(signal: &str, pid: u32) -> bool {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal]).arg(pid.to_string());
+    shell.status().expect("sh").success()
+}
+
 impl Drop for Telemd {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // Itself first: it may outlive bwrap by a moment, and the next one
+        // would find it.
+        if !self.running().is_some_and(|pid| send_signal("KILL", pid)) {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }
 
 /// Waits until something is so; panics after ten seconds.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    wait_at_most(Duration::from_secs(10), what, is_so);
+}
+
+/// Waits until something is so; panics when it takes longer than `limit`.
+pub fn wait_at_most(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(10), "waited 10 s until {what}");
+        assert!(start.elapsed() < limit, "waited {limit:?} until {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }

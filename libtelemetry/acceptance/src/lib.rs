@@ -1,6 +1,8 @@
 //! Tools for the tests of the installed library: a C compiler, and the types
 //! that the C header declares.
 
+pub mod burst;
+pub mod client;
 pub mod machine;
 pub mod memory;
 pub mod peer;

@@ -12,8 +12,12 @@ use collector::{Collector, Received};
 use record::header::Header;
 use sandbox::Sandbox;
 
+/// The directory of the spool, in the sandbox.
+pub const SPOOL: &str = "/var/spool/telemetry";
+/// Where records go that nobody will ever take.
+pub const REJECTED: &str = "/var/spool/rejected";
 /// How long a test waits for what takes a moment.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// An opted-in machine whose records go to a collector.
 pub struct Machine {
@@ -37,6 +41,31 @@ impl Machine {
         sandbox.opt_in();
         sandbox.configure(&format!("server={}", collector.url()));
         Self { sandbox, collector }
+    }
+
+    /// A machine on which neither rates nor shares bound what is delivered, and
+    /// records arrive one after the other; and these lines of configuration.
+    pub fn configured(assignments: &str) -> Self {
+        let machine = Self::new();
+        machine.sandbox.configure(&format!(
+            "server={}\nrate_limit_enabled=false\nspool_user_share=100\ndelivery_connections=1\n{assignments}",
+            machine.collector.url()
+        ));
+        machine
+    }
+
+    /// The names in a directory, in their order.
+    pub fn names(&self, directory: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.sandbox.path(directory)) else { return Vec::new() };
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("names are ASCII");
+        let mut names: Vec<String> = entries.map(|entry| name(entry.expect("it can be read"))).collect();
+        names.sort();
+        names
+    }
+
+    /// The spool files, without what readers skip.
+    pub fn spooled(&self) -> Vec<String> {
+        self.names(SPOOL).into_iter().filter(|name| !name.starts_with('.')).collect()
     }
 
     /// The next record that arrives.

@@ -1,39 +1,16 @@
 //! What was acknowledged survives `kill -9` of the daemon, at any instant.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use collector::Collector;
-use libtelemetry_acceptance::Program;
+use libtelemetry_acceptance::burst::Burst;
 use sandbox::Sandbox;
 
 const SENDERS: usize = 8;
 const KILLS: u64 = 20;
-
-/// Ends the senders, whatever becomes of the test.
-struct Senders(Vec<Child>);
-
-impl Drop for Senders {
-    fn drop(&mut self) {
-        for child in &mut self.0 {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-fn acknowledged(sandbox: &Sandbox) -> HashSet<String> {
-    let output = |number| fs::read_to_string(sandbox.path(&format!("/run/sent-{number}"))).unwrap();
-    let ids = |text: String| -> Vec<String> {
-        // A line that the end of its sender cut short is none.
-        text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(str::to_owned).collect()
-    };
-    (0..SENDERS).map(output).flat_map(ids).collect()
-}
 
 #[test]
 fn eight_senders_and_twenty_kills_lose_nothing() {
@@ -41,22 +18,15 @@ fn eight_senders_and_twenty_kills_lose_nothing() {
     let sandbox = Sandbox::new();
     sandbox.opt_in();
     sandbox.configure(&format!("server={}\nspool_max_size=-1\nrate_limit_enabled=false", collector.url()));
-    let program = Program::compile("burst.c");
     let mut telemd = sandbox.start_telemd();
-    let mut senders = Senders(Vec::new());
-    for number in 0..SENDERS {
-        let output = File::create(sandbox.path(&format!("/run/sent-{number}"))).unwrap();
-        let mut command = sandbox.command(&program.path);
-        senders.0.push(command.arg(number.to_string()).stdin(Stdio::null()).stdout(output).spawn().unwrap());
-    }
+    let burst = Burst::start(&sandbox, SENDERS);
     for _ in 0..KILLS {
         let microseconds = RandomState::new().hash_one(0) % 180_000;
         thread::sleep(Duration::from_micros(20_000 + microseconds));
         telemd.kill();
         telemd = sandbox.start_telemd();
     }
-    drop(senders);
-    let acknowledged = acknowledged(&sandbox);
+    let acknowledged = burst.stop();
 
     // By record id, as a collector that wants each record once.
     let mut stored: HashMap<String, usize> = HashMap::new();
