@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use record::config::{Key, Settings};
 use record::paths;
@@ -20,7 +21,7 @@ use crate::events::{Event, Events};
 use crate::intake::{self, Desk, Intake};
 use crate::limits::RateLimits;
 use crate::machine_id::MachineId;
-use crate::opt_in::OptIn;
+use crate::opt_in::{Consent, OptIn};
 use crate::options::Options;
 use crate::settings::{self, SettingsError};
 use crate::socket::{Socket, SocketError};
@@ -33,6 +34,8 @@ use crate::{log, service_manager};
 const IDLE_EXIT: Duration = Duration::from_secs(300);
 /// Time until a daemon that had something to do is looked at again.
 const BUSY_LOOK: Duration = Duration::from_secs(60);
+/// Descriptors that are enough for all connections, files and servers.
+const DESCRIPTORS: u64 = 4096;
 /// How long the spooler may take to answer before the watchdog is not told
 /// that all is well.
 const WATCHDOG_PATIENCE: Duration = Duration::from_secs(5);
@@ -78,6 +81,7 @@ struct Daemon {
 pub(crate) fn run(options: Options) -> Result<(), DaemonError> {
     let settings = settings::load(options.config_file.as_deref())?;
     let opt_in = OptIn::at(Path::new(paths::OPT_IN), Path::new(paths::CONSENT));
+    raise_descriptor_limit();
     let mut events = Events::new(&opt_in)?;
     let mut daemon = Daemon {
         options,
@@ -104,6 +108,16 @@ pub(crate) fn run(options: Options) -> Result<(), DaemonError> {
         }
         daemon.status.write(&daemon.counters, State::Stopped);
         return Ok(());
+    }
+}
+
+/// Service managers give 1,024 descriptors, which as many connections would use
+/// up.
+fn raise_descriptor_limit() {
+    let limit = Resource::RLIMIT_NOFILE;
+    let raised = getrlimit(limit).and_then(|(soft, hard)| setrlimit(limit, DESCRIPTORS.min(hard).max(soft), hard));
+    if let Err(errno) = raised {
+        log::warning(format_args!("the limit of descriptors cannot be raised: {errno}"));
     }
 }
 
@@ -165,9 +179,11 @@ impl Daemon {
 
     /// Deletes what was spooled under an earlier consent.
     fn start_from_an_empty_spool_if_consent_is_new(&self, spool: &Spool) -> Result<(), DaemonError> {
-        if self.opt_in.is_another().map_err(DaemonError::Consent)? {
-            let count = spool.clear().map_err(DaemonError::Consent)?;
-            if count > 0 {
+        match self.opt_in.compare().map_err(DaemonError::Consent)? {
+            Consent::Same => return Ok(()),
+            Consent::First => {}
+            Consent::Another => {
+                let count = spool.clear().map_err(DaemonError::Consent)?;
                 log::notice(format_args!("consent was given anew: {count} records of before were deleted"));
             }
         }

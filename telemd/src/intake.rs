@@ -44,6 +44,9 @@ const USER_READERS_MAX: usize = READERS_MAX / 2;
 const READER_IDLE: Duration = Duration::from_secs(10);
 /// A reader holds one frame, on the heap.
 const READER_STACK: usize = 128 * 1024;
+/// Bytes that are read before a frame's length is known: most are not longer.
+/// A client that stalls takes no more.
+const FRAME_START: usize = 2048;
 /// Pause when descriptors are short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -289,7 +292,7 @@ fn serve(connection: &Connection, desk: &Desk) {
 /// Reads a whole frame; `None` if the client closed without sending. What
 /// comes behind the frame is not looked at.
 fn read_frame(mut connection: &UnixStream, deadline: Instant) -> Result<Option<Vec<u8>>, Refusal> {
-    let mut frame = vec![0; frame::MAX];
+    let mut frame = vec![0; FRAME_START];
     let mut len = 0;
     loop {
         if let Some(size) = frame.get(..len).and_then(|read| read.first_chunk()) {
@@ -298,6 +301,7 @@ fn read_frame(mut connection: &UnixStream, deadline: Instant) -> Result<Option<V
                 frame.truncate(declared);
                 return Ok(Some(frame));
             }
+            frame.resize(declared.max(frame.len()), 0);
         }
         let remaining = deadline.saturating_duration_since(Instant::now());
         if remaining.is_zero() {

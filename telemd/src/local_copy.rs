@@ -92,7 +92,12 @@ impl LocalCopies {
         match journal.prune() {
             Ok(removed) => {
                 for id in removed.iter().filter(|id| record::event_id::is_valid(id.as_bytes())) {
-                    let _ = fs::remove_file(self.records.join(id));
+                    match fs::remove_file(self.records.join(id)) {
+                        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                            self.failures.log(format_args!("copy {id}: {error}; it stays without its line"));
+                        }
+                        _ => {}
+                    }
                 }
             }
             Err(error) => self.failures.log(format_args!("{error}; old lines stay")),
@@ -103,8 +108,12 @@ impl LocalCopies {
 /// The body as it was sent, and one more newline, as the C daemons have it.
 fn write_copy(path: &Path, body: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path)?;
-    file.write_all(body)?;
-    file.write_all(b"\n")
+    let written = file.write_all(body).and_then(|()| file.write_all(b"\n"));
+    if written.is_err() {
+        // Half a copy is none.
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 #[cfg(test)]

@@ -10,6 +10,18 @@ use crate::files;
 /// More than a remembered consent has.
 const MEMORY_MAX: usize = 64;
 
+/// A consent, compared with the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// It was never withdrawn.
+    Same,
+    /// None is remembered: the machine was upgraded, or never opted in before.
+    First,
+    /// It was withdrawn and given again: what is in the spool was made under
+    /// another one.
+    Another,
+}
+
 /// Looks at the opt-in file.
 #[derive(Clone, Debug)]
 pub(crate) struct OptIn {
@@ -32,23 +44,19 @@ impl OptIn {
         &self.file
     }
 
-    /// Whether consent was withdrawn and given again since [`Self::remember`]:
-    /// then what is in the spool was made under another one. A machine that
-    /// remembers nothing (one that was upgraded) has one consent.
-    pub(crate) fn is_another(&self) -> io::Result<bool> {
+    /// Whether the consent is that which [`Self::remember`] was told of.
+    pub(crate) fn compare(&self) -> io::Result<Consent> {
         let remembered = match files::read_regular(&self.memory, MEMORY_MAX) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Consent::First),
             read => read?,
         };
-        Ok(self.identity()?.is_some_and(|identity| identity.as_bytes() != remembered))
+        let is_another = self.identity()?.is_some_and(|identity| identity.as_bytes() != remembered);
+        Ok(if is_another { Consent::Another } else { Consent::Same })
     }
 
     /// From now on, records are taken under this consent.
     pub(crate) fn remember(&self) -> io::Result<()> {
         let Some(identity) = self.identity()? else { return Ok(()) };
-        if files::read_regular(&self.memory, MEMORY_MAX).is_ok_and(|remembered| remembered == identity.as_bytes()) {
-            return Ok(());
-        }
         let temporary = self.memory.with_extension("new");
         fs::write(&temporary, identity)?;
         fs::rename(temporary, &self.memory)
@@ -79,21 +87,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let opt_in = OptIn::at(&directory.path().join("opt-in"), &directory.path().join("consent"));
         fs::write(opt_in.file(), "").unwrap();
-        assert!(!opt_in.is_another().unwrap(), "of an upgraded machine");
+        assert_eq!(opt_in.compare().unwrap(), Consent::First);
         opt_in.remember().unwrap();
         fs::write(opt_in.file(), "a comment").unwrap();
-        assert!(!opt_in.is_another().unwrap());
+        assert_eq!(opt_in.compare().unwrap(), Consent::Same);
         fs::remove_file(opt_in.file()).unwrap();
         thread::sleep(Duration::from_millis(20));
         fs::write(opt_in.file(), "").unwrap();
         if fs::metadata(opt_in.file()).unwrap().created().is_ok() {
-            assert!(opt_in.is_another().unwrap());
+            assert_eq!(opt_in.compare().unwrap(), Consent::Another);
         }
         opt_in.remember().unwrap();
-        assert!(!opt_in.is_another().unwrap());
+        assert_eq!(opt_in.compare().unwrap(), Consent::Same);
         opt_in.forget().unwrap();
         opt_in.remember().unwrap();
-        assert!(!opt_in.is_another().unwrap());
+        assert_eq!(opt_in.compare().unwrap(), Consent::Same);
     }
 
     #[test]
@@ -103,6 +111,6 @@ mod tests {
         fs::write(opt_in.file(), "").unwrap();
         opt_in.remember().unwrap();
         opt_in.forget().unwrap();
-        assert!(opt_in.identity().unwrap().is_none() || opt_in.is_another().unwrap());
+        assert!(opt_in.identity().unwrap().is_none() || opt_in.compare().unwrap() == Consent::Another);
     }
 }

@@ -166,6 +166,10 @@ impl Queue {
         }
     }
 
+    pub(crate) fn has_done(&self) -> bool {
+        !self.done.is_empty()
+    }
+
     /// What is still to be deleted.
     pub(crate) fn take_done(&mut self) -> BTreeSet<Name> {
         std::mem::take(&mut self.done)

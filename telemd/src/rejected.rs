@@ -1,12 +1,14 @@
 //! Records that no collector will ever take: they are kept beside the spool,
 //! the newest of them, for the administrator to look at.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+/// Name of a file until it is whole.
+const TEMPORARY_NAME: &str = ".new";
 /// Files that are kept.
 const FILES_MAX: usize = 100;
 
@@ -32,10 +34,7 @@ impl Rejected {
         let target = self.0.join(name);
         match fs::rename(file, &target) {
             // The spool can be a file system of its own.
-            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-                fs::copy(file, &target)?;
-                fs::remove_file(file)?;
-            }
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => move_to_other_disk(file, &target)?,
             moved => moved?,
         }
         self.prune()
@@ -73,6 +72,17 @@ impl Rejected {
         }
         Ok(files)
     }
+}
+
+/// The copy is whole, and on disk, before the file goes.
+fn move_to_other_disk(file: &Path, target: &Path) -> io::Result<()> {
+    let temporary = target.with_file_name(TEMPORARY_NAME);
+    let copied = fs::copy(file, &temporary).and_then(|_| File::open(&temporary)?.sync_all());
+    let moved = copied.and_then(|()| fs::rename(&temporary, target)).and_then(|()| fs::remove_file(file));
+    if moved.is_err() {
+        let _ = fs::remove_file(temporary);
+    }
+    moved
 }
 
 #[cfg(test)]

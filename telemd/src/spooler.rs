@@ -33,6 +33,8 @@ use crate::{files, log};
 const TEMPORARY_PREFIX: &str = ".new-";
 /// Pause after a shortage of descriptors or memory.
 const SHORTAGE_PAUSE: Duration = Duration::from_secs(1);
+/// Time after which a file that could not be deleted is tried again.
+const DELETE_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(crate) struct Spooler {
     directory: PathBuf,
@@ -56,6 +58,7 @@ pub(crate) struct Spooler {
     name_salt: u32,
     /// What was written a moment ago, and need not be read.
     fresh: Fresh,
+    undeleted: log::Throttle,
     askers: VecDeque<Sender<Waiting>>,
     counters: Arc<Counters>,
 }
@@ -77,6 +80,7 @@ impl Spooler {
             last_arrival: 0,
             name_salt: salt()?,
             fresh: Fresh::default(),
+            undeleted: log::Throttle::default(),
             askers: VecDeque::new(),
             counters,
             directory,
@@ -138,7 +142,11 @@ impl Spooler {
 
     pub(crate) fn serve(&mut self, requests: &Receiver<Request>) {
         loop {
-            let retry = if self.in_shortage { SHORTAGE_PAUSE } else { self.retry_interval };
+            let retry = match () {
+                () if self.in_shortage => SHORTAGE_PAUSE,
+                () if self.queue.has_done() => DELETE_INTERVAL,
+                () => self.retry_interval,
+            };
             let timeout = self.unsynced.due_in(Instant::now()).unwrap_or(retry).min(retry);
             let received = requests.recv_timeout(timeout);
             self.unsynced.hand_over_if_due(&self.syncer, Instant::now());
@@ -278,7 +286,7 @@ impl Spooler {
         match fs::remove_file(self.directory.join(&name.file)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 let file = name.file.display();
-                log::error(format_args!(
+                self.undeleted.log(format_args!(
                     "spool file {file}: it is delivered and cannot be deleted: {error}; after a restart it is sent again"
                 ));
                 self.usage.forget();
@@ -371,8 +379,13 @@ fn name_of(entry: &fs::DirEntry) -> io::Result<Option<Name>> {
     }
     match Name::of(entry) {
         Ok(name) => Ok(Some(name)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => {
+            // One bad inode is no reason to deliver nothing.
+            if error.kind() != io::ErrorKind::NotFound {
+                log::warning(format_args!("spool file {}: {error}; it is left there", entry.path().display()));
+            }
+            Ok(None)
+        }
     }
 }
 

@@ -105,14 +105,17 @@ pub(crate) fn start(directory: &Path) -> io::Result<Sender<Batch>> {
 fn sync(directory: &Path, batch: &Batch) -> io::Result<()> {
     let names = File::open(directory)?;
     let Batch::Files(files) = batch else { return Ok(syncfs(names)?) };
+    let mut result = Ok(());
     for file in files {
-        match File::open(directory.join(file)) {
-            Ok(file) => file.sync_data()?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
+        // One that fails is no reason to leave the others.
+        let synced = match File::open(directory.join(file)) {
+            Ok(file) => file.sync_data(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        result = result.and(synced);
     }
-    names.sync_all()
+    result.and(names.sync_all())
 }
 
 #[cfg(test)]
