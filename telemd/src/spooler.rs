@@ -312,6 +312,7 @@ impl Spooler {
             }
         }
         count += self.rejected.clear()?;
+        self.fresh.clear();
         self.usage.forget();
         self.queue.suspect_more();
         self.search()?;
@@ -418,7 +419,7 @@ mod tests {
         let mut spooler = open(directory.path(), None);
         store(&mut spooler, b"one").unwrap();
         store(&mut spooler, b"two").unwrap();
-        spooler.fresh = Fresh::default();
+        spooler.fresh.clear();
         let first = directory.path().join(&spooler.queue.first().unwrap().file);
         // Reading a directory fails for every user, as a bad sector would.
         fs::rename(&first, directory.path().join("aside")).unwrap();
