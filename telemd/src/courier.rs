@@ -137,12 +137,12 @@ impl<T: Transport, C: Clock> Courier<T, C> {
             match self.handle(pass, &waiting) {
                 Outcome::Done => self.spool.remove(waiting),
                 Outcome::Reject(reason) => {
-                    self.counters.failed(&reason, self.clock.now(), None);
+                    self.counters.failed(&reason, self.clock.now());
                     self.spool.reject(waiting, reason);
                 }
                 Outcome::SetAside(reason) => {
                     self.warnings.log(format_args!("not delivered: {reason}; it is tried again later"));
-                    self.counters.failed(&reason, self.clock.now(), None);
+                    self.counters.failed(&reason, self.clock.now());
                     self.spool.set_aside(waiting);
                 }
                 Outcome::Hold(uid) => {
@@ -239,16 +239,14 @@ impl<T: Transport, C: Clock> Courier<T, C> {
         }
         match posted {
             Ok(Verdict::Delivered) => {
-                if self.gate.open(pass) {
-                    log::notice(format_args!("delivery works again"));
-                }
+                self.answered(pass, &record);
                 log::info(format_args!("delivered: {}", described(&record)));
                 self.counters.delivered(size, now);
                 self.desk().copies.note(&record, now);
                 Outcome::Done
             }
             Ok(Verdict::Rejected(status)) => {
-                self.gate.open(pass);
+                self.answered(pass, &record);
                 Outcome::Reject(format!("the server answered {status}"))
             }
             Err(Failure::Hopeless(reason)) => {
@@ -268,11 +266,24 @@ impl<T: Transport, C: Clock> Courier<T, C> {
                 if let Some(pause) = self.gate.shut(pass, asked, (self.random)()) {
                     let (reason, seconds) = (reason_of(&failed), pause.as_secs_f64());
                     self.warnings.log(format_args!("not delivered: {reason}; next attempt in {seconds:.1} s"));
-                    self.counters.failed(&reason, now, now.checked_add(pause));
+                    self.counters.failed(&reason, now);
+                    self.counters.back_off_until(now.checked_add(pause));
                 }
                 Outcome::GiveBack
             }
         }
+    }
+
+    /// The server of all others is well; the answer of a record's own tells
+    /// nothing about it.
+    fn answered(&self, pass: Pass, record: &SpoolFile<'_>) {
+        if record.config.is_some() {
+            return self.gate.leave(pass);
+        }
+        if self.gate.open(pass) {
+            log::notice(format_args!("delivery works again"));
+        }
+        self.counters.back_off_until(None);
     }
 
     fn over_limit(&self, pass: Pass, over: Over) -> Outcome {
@@ -288,8 +299,15 @@ impl<T: Transport, C: Clock> Courier<T, C> {
                 Outcome::Hold(uid)
             }
             Over::Limit => {
+                let reason = "record_burst_limit or byte_burst_limit is reached; records wait for the window to move";
+                self.warnings.log(format_args!("{reason}"));
+                self.counters.failed(reason, self.clock.now());
                 self.gate.shut(pass, Some(LIMIT_PAUSE), 0);
                 Outcome::GiveBack
+            }
+            Over::Always => {
+                self.gate.leave(pass);
+                Outcome::Reject("the record is larger than byte_burst_limit: no window will ever take it".into())
             }
         }
     }

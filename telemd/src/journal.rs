@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_entries_are_pruned_to_the_newest() {
+    fn d21_two_hundred_entries_are_pruned_to_the_newest() {
         let directory = Directory::new();
         let mut journal = directory.open();
         let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! The spooler: the one thread that touches the spool directory.
+//! The spooler: the one thread that writes to the spool directory.
 //!
 //! A file appears under its final name when it is complete. Records come out in
 //! the order of their names; what cannot be read or delivered for reasons of its
@@ -42,6 +42,7 @@ pub(crate) struct Spooler {
     directory_file: Flock<File>,
     /// When the directory changed last, as far as that was looked at.
     changed: Option<SystemTime>,
+    looked: Instant,
     queue: Queue,
     /// Number of records in the directory.
     count: u64,
@@ -69,6 +70,7 @@ impl Spooler {
         let mut spooler = Self {
             directory_file: lock(File::open(&directory)?)?,
             changed: None,
+            looked: Instant::now(),
             queue: Queue::default(),
             count: 0,
             usage: Usage::default(),
@@ -101,6 +103,7 @@ impl Spooler {
                     "{count} records stay in {directory}; to have them sent, move them to the new spool_dir"
                 ));
             }
+            self.unsynced.flush(&self.directory);
             *self = next;
             self.counters.spooled(self.count);
             return Ok(());
@@ -142,18 +145,18 @@ impl Spooler {
 
     pub(crate) fn serve(&mut self, requests: &Receiver<Request>) {
         loop {
-            let retry = match () {
-                () if self.in_shortage => SHORTAGE_PAUSE,
-                () if self.queue.has_done() => DELETE_INTERVAL,
-                () => self.retry_interval,
-            };
-            let timeout = self.unsynced.due_in(Instant::now()).unwrap_or(retry).min(retry);
+            let look_in = self.look_interval().saturating_sub(self.looked.elapsed());
+            let timeout = self.unsynced.due_in(Instant::now()).unwrap_or(look_in).min(look_in);
             let received = requests.recv_timeout(timeout);
             self.unsynced.hand_over_if_due(&self.syncer, Instant::now());
             match received {
                 Ok(request) => self.handle(request),
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => self.look_around(),
+                Err(RecvTimeoutError::Disconnected) => return self.unsynced.flush(&self.directory),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.looked.elapsed() >= self.look_interval() {
+                self.looked = Instant::now();
+                self.look_around();
             }
             self.queue.take_up(self.retry_interval, Instant::now());
             self.answer();
@@ -188,8 +191,17 @@ impl Spooler {
         }
     }
 
-    /// Nothing was asked for a while: time for what could not be done before,
-    /// and for what others did in the directory.
+    /// Time between two looks around.
+    fn look_interval(&self) -> Duration {
+        match () {
+            () if self.in_shortage => SHORTAGE_PAUSE,
+            () if self.queue.has_done() => DELETE_INTERVAL,
+            () => self.retry_interval,
+        }
+    }
+
+    /// Time for what could not be done before, and for what others did in the
+    /// directory.
     fn look_around(&mut self) {
         for name in self.queue.take_done() {
             self.delete(name);
