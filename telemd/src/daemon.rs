@@ -182,6 +182,11 @@ impl Daemon {
         Ok(())
     }
 
+    /// Whether consent was withdrawn, be it that it was given again at once.
+    fn has_lost_consent(&self) -> bool {
+        !self.opt_in.is_given() || matches!(self.opt_in.compare(), Ok(Consent::Another))
+    }
+
     fn announce(&self) {
         let destination = match self.settings.boolean(Key::RecordServerDeliveryEnabled) {
             true => format!("sending to {}", self.settings.shown(Key::Server)),
@@ -258,7 +263,7 @@ impl Stations {
             match events.wait(idle_left.into_iter().chain(watchdog_left).min())? {
                 Event::End(signal) => return Ok(End::Signal(signal)),
                 Event::Reload => self.reload(daemon)?,
-                Event::ConsentChanged if !daemon.opt_in.is_given() => {
+                Event::ConsentChanged if daemon.has_lost_consent() => {
                     let spool = settings::path(&daemon.settings, Key::SpoolDir).display();
                     log::notice(format_args!(
                         "consent was withdrawn: nothing is taken or sent; what waits in {spool} is never sent"

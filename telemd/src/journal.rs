@@ -30,6 +30,8 @@ const TEMPORARY_NAME: &str = ".journal";
 pub(crate) enum JournalError {
     #[error("journal {}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
+    #[error("there is no journal; see the message of the start")]
+    None,
     #[error("no line for a record with a classification or event id that is not valid")]
     Invalid,
 }

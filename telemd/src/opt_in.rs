@@ -1,6 +1,5 @@
 //! The administrator's consent.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -57,6 +56,8 @@ impl OptIn {
         };
         let is_another = match self.identity()? {
             _ if remembered == WITHDRAWN => true,
+            // Of a power failure: it tells nothing.
+            _ if remembered.is_empty() => return Ok(Consent::First),
             // The file system tells now what it did not tell then.
             Some(_) if remembered == GIVEN => false,
             Some(identity) => identity.as_bytes() != remembered,
@@ -68,15 +69,13 @@ impl OptIn {
     /// From now on, records are taken under this consent.
     pub(crate) fn remember(&self) -> io::Result<()> {
         let identity = self.identity()?.map_or_else(|| GIVEN.to_vec(), String::into_bytes);
-        let temporary = self.memory.with_extension("new");
-        fs::write(&temporary, identity)?;
-        fs::rename(temporary, &self.memory)
+        files::replace(&self.memory, &identity, 0o644)
     }
 
     /// Consent ended: whatever comes next is another one.
     pub(crate) fn forget(&self) -> io::Result<()> {
         // Not removed: without a memory, all consent is the same.
-        fs::write(&self.memory, WITHDRAWN)
+        files::replace(&self.memory, WITHDRAWN, 0o644)
     }
 
     /// The birth of the file, which `touch` does not change. `None` where the
@@ -90,6 +89,7 @@ impl OptIn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::thread;
     use std::time::Duration;
 

@@ -60,6 +60,8 @@ pub(crate) struct Spooler {
     /// What was written a moment ago, and need not be read.
     fresh: Fresh,
     undeleted: log::Throttle,
+    /// For files that are no good.
+    bad: log::Throttle,
     askers: VecDeque<Sender<Waiting>>,
     counters: Arc<Counters>,
 }
@@ -83,6 +85,7 @@ impl Spooler {
             name_salt: salt()?,
             fresh: Fresh::default(),
             undeleted: log::Throttle::default(),
+            bad: log::Throttle::default(),
             askers: VecDeque::new(),
             counters,
             directory,
@@ -95,6 +98,9 @@ impl Spooler {
 
     /// Works by other rules. No courier is at work.
     fn apply(&mut self, rules: SpoolRules) -> io::Result<()> {
+        self.askers.clear();
+        self.queue.hold(Default::default());
+        self.queue.give_back_all();
         if rules.directory != self.directory {
             let next = Self::open(rules, Arc::clone(&self.counters))?;
             if self.count > 0 {
@@ -111,9 +117,6 @@ impl Spooler {
         self.usage.quota = rules.quota;
         self.unsynced.set_interval(rules.sync_interval);
         self.retry_interval = rules.retry_interval;
-        self.askers.clear();
-        self.queue.hold(Default::default());
-        self.queue.give_back_all();
         Ok(())
     }
 
@@ -175,7 +178,7 @@ impl Spooler {
                 self.queue.finish(&waiting.name);
                 self.remove(waiting);
             }
-            Request::Reject { waiting, reason } => self.reject(waiting.name, &reason),
+            Request::Reject { waiting, reason } => self.reject(waiting, &reason),
             Request::GiveBack { waiting } => self.queue.give_back(waiting.name),
             Request::SetAside { waiting } => self.queue.set_aside(waiting.name, Instant::now()),
             Request::Hold { users } => self.queue.hold(users),
@@ -251,7 +254,7 @@ impl Spooler {
                     return None;
                 }
                 Err(error) => {
-                    log::warning(format_args!("spool file {}: {error}; it is left there", name.file.display()));
+                    self.bad.log(format_args!("spool file {}: {error}; it is left there", name.file.display()));
                     self.queue.set_aside(name, Instant::now());
                 }
             }
@@ -267,20 +270,23 @@ impl Spooler {
         }
     }
 
-    fn reject(&mut self, name: Name, reason: &str) {
+    fn reject(&mut self, waiting: Waiting, reason: &str) {
+        let Waiting { name, content } = waiting;
         let file = name.file.display();
         match self.rejected.take(&self.directory.join(&name.file)) {
             Ok(()) => {
                 let target = self.rejected.directory().display();
-                log::error(format_args!("spool file {file}: {reason}; it was moved to {target}"));
+                self.bad.log(format_args!("spool file {file}: {reason}; it was moved to {target}"));
                 self.queue.finish(&name);
-                // The size of the spool is measured when it matters.
-                self.usage.forget();
+                self.usage.subtract(content.len(), name.uid);
                 self.gone();
                 self.counters.rejected();
             }
             Err(error) => {
-                log::error(format_args!("spool file {file}: {reason}; it cannot be moved away: {error}"));
+                self.bad.log(format_args!(
+                    "spool file {file}: {reason}; it cannot be moved to {}: {error}; make that directory for the daemon's user",
+                    self.rejected.directory().display()
+                ));
                 self.queue.set_aside(name, Instant::now());
             }
         }
