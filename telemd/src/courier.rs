@@ -38,8 +38,9 @@ const CHORES_INTERVAL: Duration = Duration::from_secs(1);
 const CLOCK_CORRECTION: Duration = Duration::from_secs(60 * 60);
 /// Minutes until a server that a user chose is tried again after a failure.
 const ELSEWHERE_MINUTES: u64 = 2;
-/// Failures in a row after which another record is tried.
-const FAILURES_MAX: u32 = 3;
+/// Failures in a row after which another record is tried: about two minutes,
+/// with the pauses between them.
+const FAILURES_MAX: u32 = 8;
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -635,9 +636,10 @@ mod tests {
         let office = Office::new("");
         office.store("poison");
         office.store("good");
-        office.answer([failed(500), failed(500), failed(500)]);
+        office.answer((0..FAILURES_MAX).map(|_| failed(500)));
         office.work();
-        assert_eq!(office.posted(), ["poison", "poison", "poison", "good"]);
+        assert_eq!(office.posted().len(), FAILURES_MAX as usize + 1);
+        assert_eq!(office.posted().last().unwrap(), "good");
         assert_eq!(office.count("spool"), 1, "it comes again later");
     }
 
