@@ -174,7 +174,7 @@ impl<T: Transport, C: Clock> Courier<T, C> {
                 Outcome::Done => self.spool.remove(waiting),
                 Outcome::Reject(reason) => {
                     self.counters.failed(&reason, self.clock.now());
-                    self.spool.reject(waiting, reason);
+                    self.spool.reject(waiting, &reason);
                 }
                 Outcome::SetAside(reason) => {
                     self.warnings.log(format_args!("not delivered: {reason}; it is tried again later"));
@@ -203,11 +203,14 @@ impl<T: Transport, C: Clock> Courier<T, C> {
 
     /// Waits for a record; does meanwhile what is to be done from time to time.
     fn next(&self, stops: &Receiver<Infallible>) -> Option<Waiting> {
-        let next = self.spool.next();
+        let mut next = self.spool.next();
         loop {
             let tick = if self.has_chores() { after(CHORES_INTERVAL) } else { never() };
             select! {
-                recv(next) -> waiting => return waiting.ok(),
+                recv(next) -> taken => match self.spool.open_taken(taken.ok()?) {
+                    None => next = self.spool.next(),
+                    waiting => return waiting,
+                },
                 recv(stops) -> _ => return None,
                 recv(tick) -> _ => {}
             }
@@ -480,7 +483,7 @@ mod tests {
             };
             let counters = Arc::<Counters>::default();
             let courier = Courier {
-                spool: Spool::open(rules(&path("spool"), None), Arc::clone(&counters)).unwrap().0,
+                spool: Spool::open(rules(&path("spool")), Arc::clone(&counters)).unwrap().0,
                 transport: Script::default(),
                 clock,
                 opt_in: OptIn::at(&path("opt-in"), &path("consent")),

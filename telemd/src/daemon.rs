@@ -36,7 +36,7 @@ const IDLE_EXIT: Duration = Duration::from_secs(300);
 const BUSY_LOOK: Duration = Duration::from_secs(60);
 /// Descriptors that are enough for all connections, files and servers.
 const DESCRIPTORS: u64 = 4096;
-/// How long the spooler may take to answer before the watchdog is not told
+/// How long the spool may take to answer before the watchdog is not told
 /// that all is well.
 const WATCHDOG_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -166,7 +166,7 @@ impl Daemon {
             self.forget_consent(&stations.spool)?;
         }
         drop(stations.spool);
-        let _ = stations.spooler.join();
+        let _ = stations.keeper.join();
         drop(stations.stop_status);
         let _ = stations.status.join();
         end
@@ -223,7 +223,7 @@ impl Daemon {
 /// The stations at work.
 struct Stations {
     spool: Spool,
-    spooler: JoinHandle<()>,
+    keeper: JoinHandle<()>,
     intake: Intake,
     /// `None` only while the configuration is read again.
     delivery: Option<Delivery>,
@@ -235,7 +235,7 @@ impl Stations {
     fn start(daemon: &Daemon) -> Result<Self, DaemonError> {
         let settings = &daemon.settings;
         let counters = || Arc::clone(&daemon.counters);
-        let (spool, spooler) = Spool::open(SpoolRules::new(settings), counters())?;
+        let (spool, keeper) = Spool::open(SpoolRules::new(settings), counters())?;
         daemon.start_from_an_empty_spool_if_consent_is_new(&spool)?;
         let listener = daemon.socket.listener(settings::path(settings, Key::SocketPath))?;
         let (stop_status, stops) = bounded(0);
@@ -250,7 +250,7 @@ impl Stations {
         };
         let intake = intake::start(listener, desk)?;
         let delivery = Some(start_delivery(daemon, &spool)?);
-        Ok(Self { spool, spooler, intake, delivery, stop_status, status })
+        Ok(Self { spool, keeper, intake, delivery, stop_status, status })
     }
 
     /// Waits for the reason to end, and does meanwhile what is asked for.
@@ -276,7 +276,7 @@ impl Stations {
                 told = Instant::now();
                 match self.spool.count(WATCHDOG_PATIENCE) {
                     Some(_) => service_manager::alive(),
-                    None => log::error(format_args!("the spooler does not answer: is the disk of spool_dir well?")),
+                    None => log::error(format_args!("the spool does not answer: is the disk of spool_dir well?")),
                 }
             }
         }
@@ -312,7 +312,7 @@ impl Stations {
             log::warning(format_args!("socket_path stays {} until telemd starts again", socket.display()));
         }
         self.stop_delivery(daemon);
-        match self.spool.apply(SpoolRules::new(&settings)) {
+        match self.spool.apply(&SpoolRules::new(&settings)) {
             Ok(()) => {
                 daemon.limits.change(&settings);
                 self.intake.allow_user_config(settings.boolean(Key::AllowUserConfig));

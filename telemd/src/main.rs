@@ -9,11 +9,13 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod address;
 mod answer;
 mod back_off;
 mod certificates;
 mod clients;
 mod clock;
+mod cork;
 mod courier;
 mod daemon;
 mod delivery;
@@ -22,6 +24,7 @@ mod files;
 mod fresh;
 mod gate;
 mod intake;
+mod inventory;
 mod journal;
 mod journal_sync;
 mod limits;
@@ -40,8 +43,8 @@ mod service_manager;
 mod settings;
 mod socket;
 mod spool;
+mod spool_directory;
 mod spool_name;
-mod spooler;
 mod status;
 mod sync;
 mod tls;

@@ -41,12 +41,12 @@ impl Queue {
         let (mut more_on_disk, mut held_on_disk, mut count) = (false, false, 0);
         for name in names {
             let name = name?;
-            if self.done.contains(&name) {
+            if self.done.contains(&name) || self.taken.contains(&name) {
                 continue;
             }
             count += 1;
             let is_tried = self.tried_up_to.as_ref().is_some_and(|last| name <= *last);
-            if is_tried || self.taken.contains(&name) || self.aside.contains(&name) {
+            if is_tried || self.aside.contains(&name) {
                 continue;
             }
             if self.is_held(&name) {
@@ -61,7 +61,8 @@ impl Queue {
         }
         // Only now: what was known must outlive a search that failed.
         (self.ready, self.more_on_disk, self.held_on_disk) = (found, more_on_disk, held_on_disk);
-        Ok(count)
+        // Whoever has one may be deleting it just now, and says so then.
+        Ok(count + self.taken.len() as u64)
     }
 
     /// Whether the directory must be searched to know the first name.
@@ -106,11 +107,6 @@ impl Queue {
     /// The first name that need not wait.
     pub(crate) fn first(&self) -> Option<&Name> {
         self.ready.iter().find(|name| !self.is_held(name))
-    }
-
-    /// Somebody else deleted the file.
-    pub(crate) fn forget(&mut self, name: &Name) {
-        self.ready.remove(name);
     }
 
     /// The courier has it.

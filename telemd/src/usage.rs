@@ -72,7 +72,14 @@ fn on_disk(len: usize) -> u64 {
 impl Usage {
     /// Whether a record fits. Before that is denied, the directory is measured:
     /// others may have made room.
-    pub(crate) fn check(&mut self, directory: &Path, len: usize, uid: u32) -> Result<(), StoreError> {
+    /// What is `arriving` may be on disk then or not, and counts anyway.
+    pub(crate) fn check(
+        &mut self,
+        directory: &Path,
+        len: usize,
+        uid: u32,
+        arriving: impl Iterator<Item = (usize, u32)>,
+    ) -> Result<(), StoreError> {
         if self.quota == Quota::default() {
             return Ok(());
         }
@@ -83,6 +90,7 @@ impl Usage {
         if self.sizes.is_none() || is_due {
             self.measured = Some(Instant::now());
             self.sizes = Some(measure(directory)?);
+            arriving.for_each(|(len, uid)| self.add(len, uid));
         }
         self.sizes.as_ref().map_or(Ok(()), |sizes| self.judge(sizes, len, uid))
     }
