@@ -39,6 +39,9 @@ const DESCRIPTORS: u64 = 4096;
 /// How long the spool may take to answer before the watchdog is not told
 /// that all is well.
 const WATCHDOG_PATIENCE: Duration = Duration::from_secs(5);
+/// Time until a spool that did not answer is asked again: a disk that was slow
+/// for a moment is no reason to be killed.
+const WATCHDOG_RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Error)]
 pub(crate) enum DaemonError {
@@ -256,10 +259,10 @@ impl Stations {
     /// Waits for the reason to end, and does meanwhile what is asked for.
     fn watch(&mut self, daemon: &mut Daemon, events: &mut Events) -> Result<End, DaemonError> {
         let watchdog = service_manager::watchdog_interval();
-        let mut told = Instant::now();
+        let mut watchdog_due = watchdog.map(|interval| Instant::now() + interval);
         loop {
             let Some(idle_left) = self.idle_left(daemon) else { return Ok(End::Idle) };
-            let watchdog_left = watchdog.map(|interval| interval.saturating_sub(told.elapsed()));
+            let watchdog_left = watchdog_due.map(|due| due.saturating_duration_since(Instant::now()));
             match events.wait(idle_left.into_iter().chain(watchdog_left).min())? {
                 Event::End(signal) => return Ok(End::Signal(signal)),
                 Event::Reload => self.reload(daemon)?,
@@ -272,12 +275,14 @@ impl Stations {
                 }
                 Event::ConsentChanged | Event::Timeout => {}
             }
-            if watchdog.is_some_and(|interval| told.elapsed() >= interval) {
-                told = Instant::now();
-                match self.spool.count(WATCHDOG_PATIENCE) {
-                    Some(_) => service_manager::alive(),
-                    None => log::error(format_args!("the spool does not answer: is the disk of spool_dir well?")),
+            if watchdog_due.is_some_and(|due| due <= Instant::now()) {
+                let is_well = self.spool.count(WATCHDOG_PATIENCE).is_some();
+                match is_well {
+                    true => service_manager::alive(),
+                    false => log::error(format_args!("the spool does not answer: is the disk of spool_dir well?")),
                 }
+                let pause = if is_well { watchdog } else { Some(WATCHDOG_RETRY) };
+                watchdog_due = pause.map(|pause| Instant::now() + pause);
             }
         }
     }
