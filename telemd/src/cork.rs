@@ -2,6 +2,8 @@
 //! sent waits until an answer is waited for, so that the head and the body of a
 //! request leave in one write, and under TLS in one record.
 
+use std::io;
+
 use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
@@ -28,9 +30,11 @@ pub(crate) struct CorkedTransport<T> {
 impl<T: Transport> CorkedTransport<T> {
     fn send_what_waits(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let amount = self.waiting.len();
-        if let Some(output) = self.transport.buffers().output().get_mut(..amount) {
-            output.copy_from_slice(&self.waiting);
+        if amount == 0 {
+            return Ok(());
         }
+        let output = self.transport.buffers().output().get_mut(..amount);
+        output.ok_or_else(|| io::Error::other("the buffer for output shrank"))?.copy_from_slice(&self.waiting);
         self.waiting.clear();
         self.transport.transmit_output(amount, timeout)
     }
@@ -55,10 +59,14 @@ impl<T: Transport> Transport for CorkedTransport<T> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        if !self.waiting.is_empty() {
-            self.send_what_waits(timeout)?;
-        }
+        self.send_what_waits(timeout)?;
         self.transport.await_input(timeout)
+    }
+
+    /// An answer that is there before the request was sent is none to it.
+    fn maybe_await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.send_what_waits(timeout)?;
+        self.transport.maybe_await_input(timeout)
     }
 
     fn is_open(&mut self) -> bool {

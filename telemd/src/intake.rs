@@ -4,7 +4,8 @@
 //! others to readers.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
@@ -13,13 +14,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, getsockopt, recv, sockopt::PeerCredentials};
+use nix::sys::socket::{MsgFlags, getsockopt, recv, recvmsg, sockopt::PeerCredentials};
 use record::ack;
 use record::frame::{self, Frame};
 
 pub(crate) use self::desk::Desk;
 use self::desk::Peer;
-use self::readers::Readers;
+use self::readers::{Errand, Readers};
 use crate::clients::Clients;
 
 mod desk;
@@ -29,6 +30,10 @@ mod readers;
 const NEWCOMERS_MAX: usize = 32;
 /// How long each may be, before a reader waits for it.
 const NEWCOMER_PATIENCE: Duration = Duration::from_millis(5);
+/// A store that takes longer says that the disk is slow: then clients are read
+/// side by side for a while, each user as many as may be.
+const SLOW: Duration = Duration::from_millis(10);
+const SLOW_PERIOD: Duration = Duration::from_secs(1);
 /// Pause when descriptors are short.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -69,8 +74,9 @@ pub(crate) fn start(listener: UnixListener, desk: Desk) -> io::Result<Intake> {
     let desk = Arc::new(desk);
     let readers = Readers::new(Arc::clone(&desk));
     let clients = readers.clients.clone();
-    let listener =
-        Listener { socket: listener, stops, readers, newcomers: VecDeque::new(), frame: vec![0; frame::MAX] };
+    let newcomers = VecDeque::new();
+    let frame = vec![0; frame::MAX];
+    let listener = Listener { socket: listener, stops, readers, newcomers, frame, slow_until: Instant::now() };
     let thread = thread::Builder::new().name("listener".into()).spawn(move || listener.run())?;
     Ok(Intake { desk, clients, stop, thread })
 }
@@ -85,52 +91,64 @@ struct Listener {
     newcomers: VecDeque<(Peer, Instant)>,
     /// Room for one frame.
     frame: Vec<u8>,
+    /// Until then the disk counts as slow, and nothing is stored by this
+    /// thread.
+    slow_until: Instant,
+}
+
+/// What became of a client that the listener looked at.
+enum Look {
+    Served,
+    /// Its frame is not there yet.
+    NotYet,
+    /// A reader is to serve it, or to close its connection.
+    HandOver(Errand),
 }
 
 impl Listener {
     fn run(mut self) {
-        while let Some(comers) = self.wait() {
-            self.serve_newcomers(&comers.newcomers);
-            if comers.has_new {
+        while let Some(has_sent) = self.wait() {
+            let (newcomers, socket) = has_sent.split_at(self.newcomers.len());
+            self.look_at_newcomers(newcomers);
+            if socket != [false] {
                 self.accept();
             }
         }
         for (peer, _) in std::mem::take(&mut self.newcomers) {
-            self.readers.hand_over(peer);
+            self.readers.hand_over(peer, Errand::Serve);
         }
         self.readers.wait_for_the_last();
     }
 
-    /// Waits for a client, as long as none is about to leave for a reader;
+    /// Waits for a client, as long as none is about to leave for a reader. For
+    /// each newcomer, and then for the socket, whether there is something;
     /// `None` when it is time to stop.
-    fn wait(&self) -> Option<Comers> {
-        let wanted = PollFlags::POLLIN;
+    fn wait(&self) -> Option<Vec<bool>> {
         let timeout = self.newcomers.front().map_or(PollTimeout::NONE, |(_, until)| {
             // Rounded up, so that the time has come afterwards.
             let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
             left.try_into().unwrap_or(PollTimeout::ZERO)
         });
         let streams = self.newcomers.iter().map(|(peer, _)| peer.stream.as_fd());
-        let descriptors = [self.stops.as_fd(), self.socket.as_fd()].into_iter().chain(streams);
-        let mut polled: Vec<_> = descriptors.map(|descriptor| PollFd::new(descriptor, wanted)).collect();
-        // Interrupted: `accept` tells that nobody is there.
+        let descriptors = streams.chain([self.socket.as_fd(), self.stops.as_fd()]);
+        let mut polled: Vec<_> = descriptors.map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN)).collect();
+        // Interrupted: nothing is there.
         let _ = poll(&mut polled, timeout);
-        let mut comes = polled.iter().map(|descriptor| descriptor.any().unwrap_or(true));
-        match comes.next() {
-            Some(true) => None,
-            _ => Some(Comers { has_new: comes.next().unwrap_or(true), newcomers: comes.collect() }),
-        }
+        let mut there: Vec<_> = polled.iter().map(|descriptor| descriptor.any().unwrap_or(true)).collect();
+        let must_stop = there.pop()?;
+        (!must_stop).then_some(there)
     }
 
     /// Serves those who sent something; who has not for too long gets a reader.
-    fn serve_newcomers(&mut self, have_sent: &[bool]) {
+    fn look_at_newcomers(&mut self, has_sent: &[bool]) {
         let now = Instant::now();
-        for has_sent in have_sent {
+        for has_sent in has_sent {
             let Some((peer, until)) = self.newcomers.pop_front() else { return };
-            match () {
-                () if *has_sent && self.serve_at_once(&peer) => {}
-                () if *has_sent || until <= now => self.readers.hand_over(peer),
-                () => self.newcomers.push_back((peer, until)),
+            match if *has_sent { self.look_at(&peer) } else { Look::NotYet } {
+                Look::Served => {}
+                Look::NotYet if !has_sent && now < until => self.newcomers.push_back((peer, until)),
+                Look::NotYet => self.readers.hand_over(peer, Errand::Serve),
+                Look::HandOver(errand) => self.readers.hand_over(peer, errand),
             }
         }
     }
@@ -150,44 +168,73 @@ impl Listener {
         self.readers.desk.counters.touch();
         let Ok(credentials) = getsockopt(&stream, PeerCredentials) else { return };
         let peer = Peer { stream, credentials };
-        if self.serve_at_once(&peer) {
-            return;
+        match self.look_at(&peer) {
+            Look::Served => {}
+            Look::NotYet => self.newcomers.push_back((peer, Instant::now() + NEWCOMER_PATIENCE)),
+            Look::HandOver(errand) => self.readers.hand_over(peer, errand),
         }
-        self.newcomers.push_back((peer, Instant::now() + NEWCOMER_PATIENCE));
         if self.newcomers.len() > NEWCOMERS_MAX {
             if let Some((peer, _)) = self.newcomers.pop_front() {
-                self.readers.hand_over(peer);
+                self.readers.hand_over(peer, Errand::Serve);
             }
         }
     }
 
     /// Most clients have sent their frame when they are accepted, and need no
-    /// thread of their own. Tells whether this was one of them.
-    fn serve_at_once(&mut self, peer: &Peer) -> bool {
-        let socket = peer.stream.as_raw_fd();
+    /// thread of their own.
+    fn look_at(&mut self, peer: &Peer) -> Look {
         // Left in the socket until the client has its answer: if telemd ends
         // before, the kernel resets the connection, and the client knows.
-        let Ok(len) = recv(socket, &mut self.frame, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) else { return false };
-        let Some(frame) = self.frame.get(..len).and_then(whole_frame) else { return false };
+        let sent = match peek(&peer.stream, &mut self.frame) {
+            Peeked::Bytes(len) => self.frame.get(..len).unwrap_or_default(),
+            Peeked::Nothing => return Look::NotYet,
+            Peeked::Descriptors => return Look::HandOver(Errand::Serve),
+        };
+        let Some(frame) = whole_frame(sent) else { return Look::HandOver(Errand::Serve) };
         let desk = &self.readers.desk;
+        let start = Instant::now();
         let taken = match Frame::decode(frame) {
-            Ok(frame) if desk.takes_long(&frame) => return false,
+            Ok(frame) if start < self.slow_until || desk.takes_long(&frame) => return Look::HandOver(Errand::Serve),
             Ok(frame) => desk.take(&frame, peer.uid()),
             Err(error) => Err(error.into()),
         };
+        if start.elapsed() > SLOW {
+            self.slow_until = start + SLOW_PERIOD;
+        }
         let len = frame.len();
-        desk.answer(peer, &ack::BANNER, taken);
-        let _ = recv(socket, self.frame.get_mut(..len).unwrap_or_default(), MsgFlags::MSG_DONTWAIT);
-        true
+        if !desk.answer(peer, &ack::BANNER, taken) {
+            // With what it sent unread, the end of the connection is a reset.
+            return Look::Served;
+        }
+        let _ = recv(peer.stream.as_raw_fd(), self.frame.get_mut(..len).unwrap_or_default(), MsgFlags::MSG_DONTWAIT);
+        // What comes behind the frame is closed with the connection, and may be
+        // descriptors, which take as long to close as their maker wants.
+        let _ = peer.stream.shutdown(Shutdown::Read);
+        match peek(&peer.stream, &mut self.frame) {
+            Peeked::Bytes(0) | Peeked::Nothing => Look::Served,
+            Peeked::Bytes(_) | Peeked::Descriptors => Look::HandOver(Errand::Close),
+        }
     }
 }
 
-/// Who has something for the listener.
-struct Comers {
-    /// Whether somebody connected.
-    has_new: bool,
-    /// Of each newcomer, whether something was sent.
-    newcomers: Vec<bool>,
+/// What waits in a socket.
+enum Peeked {
+    /// So many bytes; none: it has come to its end.
+    Bytes(usize),
+    Nothing,
+    /// Descriptors, too.
+    Descriptors,
+}
+
+/// Looks into a socket, and leaves everything there. Without room for them,
+/// descriptors are not made ours, and the kernel says so.
+fn peek(stream: &UnixStream, buffer: &mut [u8]) -> Peeked {
+    let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+    match recvmsg::<()>(stream.as_raw_fd(), &mut [IoSliceMut::new(buffer)], None, flags) {
+        Ok(message) if message.flags.contains(MsgFlags::MSG_CTRUNC) => Peeked::Descriptors,
+        Ok(message) => Peeked::Bytes(message.bytes),
+        Err(_) => Peeked::Nothing,
+    }
 }
 
 /// The frame at the start of what a client sent, if it is whole.

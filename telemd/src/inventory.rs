@@ -2,9 +2,10 @@
 //! being written, who waits for one, and what all of it takes.
 //!
 //! Nothing here touches a record's file: that takes time, and whoever holds the
-//! inventory holds up the others.
+//! inventory holds up the others. Only a backlog is searched and a full spool
+//! measured under it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -42,8 +43,8 @@ struct Arriving {
 }
 
 pub(crate) struct Inventory {
-    pub(crate) queue: Queue,
-    pub(crate) usage: Usage,
+    queue: Queue,
+    usage: Usage,
     /// Their files may be there already or not; searches pass them over.
     arriving: BTreeMap<Name, Arriving>,
     fresh: Fresh,
@@ -94,16 +95,15 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// Works by other rules for the same directory. No courier is at work.
+    /// Works by other rules for the same directory.
     pub(crate) fn apply(&mut self, rules: &SpoolRules) {
-        self.forget_couriers();
         self.usage.quota = rules.quota;
         self.unsynced.set_interval(rules.sync_interval);
         self.retry_interval = rules.retry_interval;
     }
 
     /// What couriers had waits again, and none of them waits for more.
-    fn forget_couriers(&mut self) {
+    pub(crate) fn forget_couriers(&mut self) {
         self.askers.clear();
         self.queue.hold(Default::default());
         self.queue.give_back_all();
@@ -113,7 +113,7 @@ impl Inventory {
     pub(crate) fn start_anew(&mut self, directory: &SpoolDirectory) -> io::Result<()> {
         self.fresh.clear();
         self.usage.forget();
-        self.queue.suspect_more();
+        self.queue = Queue::default();
         self.search(directory)
     }
 
@@ -159,11 +159,6 @@ impl Inventory {
         Ok(name)
     }
 
-    /// Whether nothing may wait to be synced.
-    pub(crate) fn is_synced_at_once(&self) -> bool {
-        self.unsynced.is_immediate()
-    }
-
     /// A record is there.
     pub(crate) fn arrived(&mut self, name: Name, record: Vec<u8>, is_synced: bool) {
         self.arriving.remove(&name);
@@ -186,6 +181,11 @@ impl Inventory {
     /// Somebody waits for a record.
     pub(crate) fn ask(&mut self, asker: Sender<Taken>) {
         self.askers.push_back(asker);
+    }
+
+    /// Whether those who wait for a record must wait for a search.
+    pub(crate) fn must_search(&self) -> bool {
+        !self.askers.is_empty() && self.queue.must_search()
     }
 
     /// Gives the first records to those who wait for one.
@@ -242,11 +242,32 @@ impl Inventory {
         self.queue.remember_done(name);
     }
 
+    /// A record that had stayed could be deleted.
+    pub(crate) fn deleted_at_last(&mut self, name: &Name) {
+        self.queue.forget_done(name);
+    }
+
+    /// A record that was taken could not be delivered.
+    pub(crate) fn undelivered(&mut self, name: Name) {
+        self.queue.give_back(name);
+    }
+
+    /// A record that was taken could not be delivered or read for reasons of
+    /// its own: it comes again when its time has come.
+    pub(crate) fn set_aside(&mut self, name: Name) {
+        self.queue.set_aside(name, Instant::now());
+    }
+
+    /// From now on, only records of these users are not given out.
+    pub(crate) fn hold(&mut self, users: BTreeSet<u32>) {
+        self.queue.hold(users);
+    }
+
     /// Time between two looks around.
     fn look_interval(&self) -> Duration {
         match () {
             () if self.in_shortage => SHORTAGE_PAUSE,
-            () if self.queue.has_done() => DELETE_INTERVAL,
+            () if self.queue.has_done() => DELETE_INTERVAL.min(self.retry_interval),
             () => self.retry_interval,
         }
     }
@@ -256,9 +277,14 @@ impl Inventory {
         self.unsynced.due_in(now).map_or(look, |sync| look.min(now + sync))
     }
 
-    /// Whether the keeper would come too late.
-    pub(crate) fn needs_keeper(&self) -> bool {
-        self.next_chore(Instant::now()) < self.keeper_comes
+    /// Whether the keeper would come too late, and has to be called.
+    pub(crate) fn calls_keeper(&mut self) -> bool {
+        let now = Instant::now();
+        let must_call = self.keeper_comes > now && (self.must_search() || self.next_chore(now) < self.keeper_comes);
+        if must_call {
+            self.keeper_comes = now;
+        }
+        must_call
     }
 
     /// When the keeper has to come again; it will.
@@ -277,7 +303,7 @@ impl Inventory {
         if now.duration_since(self.looked) >= self.look_interval() {
             self.looked = now;
             self.in_shortage = false;
-            undeleted.extend(self.queue.take_done());
+            undeleted.extend(self.queue.done().cloned());
             // Others may have put files into the directory.
             let changed = directory.changed();
             if std::mem::replace(&mut self.changed, changed) != changed {
@@ -287,6 +313,16 @@ impl Inventory {
         self.queue.take_up(self.retry_interval, now);
         self.answer(directory);
         undeleted
+    }
+
+    #[cfg(test)]
+    pub(crate) fn usage(&mut self) -> &mut Usage {
+        &mut self.usage
+    }
+
+    #[cfg(test)]
+    pub(crate) fn suspect_more(&mut self) {
+        self.queue.suspect_more();
     }
 
     /// Syncs all that was not synced yet: nobody will later.

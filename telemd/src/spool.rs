@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use record::config::{Key, Settings};
@@ -92,9 +93,11 @@ impl SpoolRules {
 struct Shared {
     /// Written to only while nobody uses the directory.
     directory: RwLock<SpoolDirectory>,
-    /// Held for no longer than it takes to note something.
+    /// Held for no longer than it takes to note something, and for a search.
     inventory: Mutex<Inventory>,
     rejected: Mutex<Rejected>,
+    /// Whether no record may wait to be synced.
+    is_synced_at_once: AtomicBool,
     counters: Arc<Counters>,
     /// For files that could not be deleted.
     undeleted: log::Throttle,
@@ -119,15 +122,16 @@ impl Shared {
         self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deletes a file that is done with.
-    fn delete(&self, directory: &SpoolDirectory, name: Name) {
-        if let Err(error) = directory.delete(&name) {
+    /// Deletes a file that is done with; tells whether it is gone.
+    fn delete(&self, directory: &SpoolDirectory, name: &Name) -> bool {
+        let deleted = directory.delete(name);
+        if let Err(error) = &deleted {
             let file = name.file.display();
             self.undeleted.log(format_args!(
                 "spool file {file}: it is delivered and cannot be deleted: {error}; after a restart it is sent again"
             ));
-            self.inventory().stays(name);
         }
+        deleted.is_ok()
     }
 }
 
@@ -152,12 +156,27 @@ impl Spool {
             rejected: Mutex::new(Rejected::beside(directory.path())),
             directory: RwLock::new(directory),
             inventory: Mutex::new(inventory),
+            is_synced_at_once: AtomicBool::new(rules.sync_interval.is_zero()),
             counters,
             undeleted: log::Throttle::default(),
             bad: log::Throttle::default(),
         });
         let (keeper, thread) = keeper::start(Arc::clone(&shared))?;
         Ok((Self { shared, keeper }, thread))
+    }
+
+    /// Notes something, and calls the keeper if it has to come sooner for that.
+    fn note<T>(&self, note: impl FnOnce(&mut Inventory) -> T) -> T {
+        let mut inventory = self.shared.inventory();
+        let noted = note(&mut inventory);
+        let must_call = inventory.calls_keeper();
+        // It needs the inventory when it wakes.
+        drop(inventory);
+        if must_call {
+            // If it is called already, it comes anyway.
+            let _ = self.keeper.try_send(keeper::Request::Come);
+        }
+        noted
     }
 
     /// Puts a record, encoded as a spool file, on disk. Returns when it is
@@ -168,25 +187,28 @@ impl Spool {
         let is_synced = self.is_synced(urgency);
         let name = self.shared.inventory().announce(&directory, record.len(), urgency, uid)?;
         let written = directory.write(&name, &record, is_synced);
-        let mut inventory = self.shared.inventory();
-        match &written {
+        self.note(|inventory| match written {
             Ok(()) => inventory.arrived(name, record, is_synced),
             Err(_) => inventory.did_not_arrive(&name),
-        }
-        self.call_keeper_if_needed(&inventory);
+        });
         Ok(written?)
     }
 
-    /// Gives records that came to those who wait for one.
+    /// Gives records that came to those who wait for one. A search is left to
+    /// the keeper.
     pub(crate) fn hand_out(&self) {
         let directory = self.shared.directory();
-        self.shared.inventory().answer(&directory);
+        self.note(|inventory| {
+            if !inventory.must_search() {
+                inventory.answer(&directory);
+            }
+        });
     }
 
     /// Whether a record is synced before [`Self::store`] returns, which takes
     /// long.
     pub(crate) fn is_synced(&self, urgency: Urgency) -> bool {
-        urgency == Urgency::Critical || self.shared.inventory().is_synced_at_once()
+        urgency == Urgency::Critical || self.shared.is_synced_at_once.load(Ordering::Relaxed)
     }
 
     /// Asks for the first record that nobody else has; it comes when there is
@@ -194,10 +216,10 @@ impl Spool {
     pub(crate) fn next(&self) -> Receiver<Taken> {
         let (reply, answer) = bounded(1);
         let directory = self.shared.directory();
-        let mut inventory = self.shared.inventory();
-        inventory.ask(reply);
-        inventory.answer(&directory);
-        self.call_keeper_if_needed(&inventory);
+        self.note(|inventory| {
+            inventory.ask(reply);
+            inventory.answer(&directory);
+        });
         answer
     }
 
@@ -218,17 +240,16 @@ impl Spool {
         };
         let file = name.file.display();
         match error.kind() {
-            io::ErrorKind::NotFound => self.shared.inventory().gone(&name, 0),
+            io::ErrorKind::NotFound => self.note(|inventory| inventory.gone(&name, 0)),
             _ if files::is_shortage(&error) => {
-                log::warning(format_args!("spool file {file}: {error}"));
-                self.shared.inventory().wait_for_others(name);
+                self.shared.bad.log(format_args!("spool file {file}: {error}; it is tried again"));
+                self.note(|inventory| inventory.wait_for_others(name));
             }
             _ => {
                 self.shared.bad.log(format_args!("spool file {file}: {error}; it is left there"));
-                self.shared.inventory().queue.set_aside(name, Instant::now());
+                self.note(|inventory| inventory.set_aside(name));
             }
         }
-        self.call_keeper_if_needed(&self.shared.inventory());
         None
     }
 
@@ -237,10 +258,13 @@ impl Spool {
         let directory = self.shared.directory();
         let Waiting { name, content } = waiting;
         // Its name is known as taken until the file is gone.
-        self.shared.delete(&directory, name.clone());
-        let mut inventory = self.shared.inventory();
-        inventory.gone(&name, content.len());
-        self.call_keeper_if_needed(&inventory);
+        let is_gone = self.shared.delete(&directory, &name);
+        self.note(|inventory| {
+            inventory.gone(&name, content.len());
+            if !is_gone {
+                inventory.stays(name);
+            }
+        });
     }
 
     /// Moves a record away that no collector will ever take.
@@ -253,14 +277,14 @@ impl Spool {
         match rejected.take(&directory.path_of(&name)) {
             Ok(()) => {
                 self.shared.bad.log(format_args!("spool file {file}: {reason}; it was moved to {target}"));
-                self.shared.inventory().gone(&name, content.len());
+                self.note(|inventory| inventory.gone(&name, content.len()));
                 self.shared.counters.rejected();
             }
             Err(error) => {
                 self.shared.bad.log(format_args!(
                     "spool file {file}: {reason}; it cannot be moved to {target}: {error}; make that directory for the daemon's user"
                 ));
-                self.shared.inventory().queue.set_aside(name, Instant::now());
+                self.note(|inventory| inventory.set_aside(name));
             }
         }
     }
@@ -268,34 +292,40 @@ impl Spool {
     /// Returns a record that could not be delivered, for reasons of its own: the
     /// others go on, and it comes again later.
     pub(crate) fn set_aside(&self, waiting: Waiting) {
-        self.shared.inventory().queue.set_aside(waiting.name, Instant::now());
+        self.note(|inventory| inventory.set_aside(waiting.name));
     }
 
     /// Returns a record that could not be delivered.
     pub(crate) fn give_back(&self, waiting: Waiting) {
         let directory = self.shared.directory();
-        let mut inventory = self.shared.inventory();
-        inventory.queue.give_back(waiting.name);
-        inventory.answer(&directory);
+        self.note(|inventory| {
+            inventory.undelivered(waiting.name);
+            inventory.answer(&directory);
+        });
     }
 
     /// From now on, only records of these users are not given out.
     pub(crate) fn hold(&self, users: BTreeSet<u32>) {
         let directory = self.shared.directory();
-        let mut inventory = self.shared.inventory();
-        inventory.queue.hold(users);
-        inventory.answer(&directory);
+        self.note(|inventory| {
+            inventory.hold(users);
+            inventory.answer(&directory);
+        });
     }
 
     /// Works by other rules from now on. No courier may be at work. After an
     /// error, the old ones hold.
     pub(crate) fn apply(&self, rules: &SpoolRules) -> Result<(), SpoolError> {
         let mut directory = self.shared.directory_alone();
+        self.note(Inventory::forget_couriers);
         if rules.directory == directory.path() {
-            self.shared.inventory().apply(rules);
-            return Ok(());
+            self.note(|inventory| inventory.apply(rules));
+        } else {
+            let moved = self.move_to(&mut directory, rules);
+            moved.map_err(|error| SpoolError { directory: rules.directory.clone(), error })?;
         }
-        self.move_to(&mut directory, rules).map_err(|error| SpoolError { directory: rules.directory.clone(), error })
+        self.shared.is_synced_at_once.store(rules.sync_interval.is_zero(), Ordering::Relaxed);
+        Ok(())
     }
 
     fn move_to(&self, directory: &mut SpoolDirectory, rules: &SpoolRules) -> io::Result<()> {
@@ -314,6 +344,8 @@ impl Spool {
         drop(inventory);
         *self.shared.rejected() = Rejected::beside(next.path());
         *directory = next;
+        // It counts with the inventory of before.
+        let _ = self.keeper.try_send(keeper::Request::Come);
         Ok(())
     }
 
@@ -331,12 +363,5 @@ impl Spool {
         let (reply, answer) = bounded(1);
         self.keeper.send_timeout(keeper::Request::Count { patience, reply }, patience).ok()?;
         answer.recv_timeout(patience).ok()?
-    }
-
-    fn call_keeper_if_needed(&self, inventory: &Inventory) {
-        if inventory.needs_keeper() {
-            // If it is called already, it comes anyway.
-            let _ = self.keeper.try_send(keeper::Request::Come);
-        }
     }
 }

@@ -88,8 +88,10 @@ impl Usage {
         }
         let is_due = self.measured.is_none_or(|measured| measured.elapsed() >= MEASURE_INTERVAL);
         if self.sizes.is_none() || is_due {
+            let sizes = measure(directory);
+            // Counted from its end: it may take long.
             self.measured = Some(Instant::now());
-            self.sizes = Some(measure(directory)?);
+            self.sizes = Some(sizes?);
             arriving.for_each(|(len, uid)| self.add(len, uid));
         }
         self.sizes.as_ref().map_or(Ok(()), |sizes| self.judge(sizes, len, uid))

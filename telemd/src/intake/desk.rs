@@ -107,8 +107,8 @@ impl Peer {
 
 impl Desk {
     /// Tells the client what became of its record; `greeting` is what it has
-    /// not been told yet.
-    pub(super) fn answer(&self, peer: &Peer, greeting: &[u8], taken: Result<(), Refusal>) {
+    /// not been told yet. Whether it could be told.
+    pub(super) fn answer(&self, peer: &Peer, greeting: &[u8], taken: Result<(), Refusal>) -> bool {
         let is_taken = taken.is_ok();
         let status = match taken {
             Ok(()) => 0,
@@ -120,11 +120,12 @@ impl Desk {
             }
         };
         // An older library does not read, and may have closed already.
-        let _ = (&peer.stream).write_all(&[greeting, &ack::encode_status(status)].concat());
+        let told = (&peer.stream).write_all(&[greeting, &ack::encode_status(status)].concat());
         // Only now: a courier that wakes may take this thread's core.
         if is_taken {
             self.spool.hand_out();
         }
+        told.is_ok()
     }
 
     /// Whether taking it waits for a disk, or for files that others chose.

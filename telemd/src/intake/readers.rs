@@ -51,12 +51,13 @@ impl Readers {
 
     /// Gives the connection to a reader that waits, to a new one, or, when
     /// there are too many, to the first that is done.
-    pub(super) fn hand_over(&self, peer: Peer) {
+    pub(super) fn hand_over(&self, peer: Peer, errand: Errand) {
         let max = if users::is_trusted(peer.uid()) { usize::MAX } else { USER_READERS_MAX };
         let Some(client) = self.clients.enter(peer.uid(), max) else {
-            return self.desk.answer(&peer, &ack::BANNER, Err(Refusal::TooMany));
+            self.desk.answer(&peer, &ack::BANNER, Err(Refusal::TooMany));
+            return;
         };
-        let connection = Connection { peer, _client: client };
+        let connection = Connection { peer, errand, _client: client };
         let connection = match self.connections.try_send(connection) {
             Ok(()) => return,
             Err(TrySendError::Full(connection) | TrySendError::Disconnected(connection)) => connection,
@@ -77,7 +78,9 @@ impl Readers {
         let reader = move || {
             let mut next = Some(connection);
             while let Some(connection) = next {
-                serve(&connection.peer, &desk);
+                if connection.errand == Errand::Serve {
+                    serve(&connection.peer, &desk);
+                }
                 drop(connection);
                 next = waiting.recv_timeout(READER_IDLE).ok();
             }
@@ -102,9 +105,18 @@ impl Readers {
     }
 }
 
+/// What a reader is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    Serve,
+    /// The client has its answer, and closing may take long.
+    Close,
+}
+
 /// A client, and its place.
 struct Connection {
     peer: Peer,
+    errand: Errand,
     _client: Client,
 }
 

@@ -43,6 +43,10 @@ fn keep(shared: &Shared, requests: &Receiver<Request>) {
         }
         let directory = shared.directory();
         let undeleted = shared.inventory().do_chores(&directory);
-        undeleted.into_iter().for_each(|name| shared.delete(&directory, name));
+        for name in undeleted {
+            if shared.delete(&directory, &name) {
+                shared.inventory().deleted_at_last(&name);
+            }
+        }
     }
 }

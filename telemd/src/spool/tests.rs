@@ -271,7 +271,7 @@ fn d18_a_full_quota_refuses_with_an_errno_and_room_is_seen_when_others_make_it()
     assert_eq!(error.errno(), Errno::EDQUOT);
     assert_eq!(files(directory.path()).len(), 3, "nothing is left of it");
     fs::remove_file(directory.path().join(&files(directory.path())[0])).unwrap();
-    spool.shared.inventory().usage.let_time_pass();
+    spool.shared.inventory().usage().let_time_pass();
     store(&spool, b"fits again").unwrap();
 }
 
@@ -316,7 +316,7 @@ fn d9_what_comes_and_goes_from_several_threads_leaves_the_size_right() {
     });
     assert_eq!(spool.count(Duration::from_secs(10)), Some(0));
     assert!(files(directory.path()).is_empty());
-    assert!(spool.shared.inventory().usage.is_right(directory.path()));
+    assert!(spool.shared.inventory().usage().is_right(directory.path()));
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn each_record_comes_out_once_while_others_come_and_the_directory_is_searched() 
                     let waiting = next(spool);
                     names.lock().unwrap().push(waiting.name.file.clone());
                     if worker == 0 {
-                        spool.shared.inventory().queue.suspect_more();
+                        spool.shared.inventory().suspect_more();
                     }
                     spool.remove(waiting);
                 }
@@ -355,4 +355,61 @@ fn each_record_comes_out_once_while_others_come_and_the_directory_is_searched() 
     names.dedup();
     assert_eq!(names.len(), EACH * 3);
     assert_eq!(spool.count(Duration::from_secs(10)), Some(0));
+}
+
+#[test]
+fn what_is_delivered_and_cannot_be_deleted_is_not_given_out_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let rules = SpoolRules { retry_interval: Duration::from_millis(50), ..rules(directory.path()) };
+    let (spool, _) = Spool::open(rules, Arc::default()).unwrap();
+    store(&spool, b"delivered").unwrap();
+    let delivered = next(&spool);
+    let file = directory.path().join(&delivered.name.file);
+    // The keeper is to find it as if its deletion had failed: it is there, and
+    // deleting it fails every time.
+    fs::remove_file(&file).unwrap();
+    let blocker = file.join("blocker");
+    fs::create_dir(&file).unwrap();
+    fs::write(&blocker, "").unwrap();
+    spool.remove(delivered);
+    let asked = spool.next();
+    for number in 0..20 {
+        fs::write(directory.path().join(format!(".{number}")), "").unwrap();
+        assert_eq!(spool.count(Duration::from_secs(10)), Some(0));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(asked.try_recv().is_err());
+    fs::remove_file(blocker).unwrap();
+    fs::remove_dir(&file).unwrap();
+    fs::write(&file, "").unwrap();
+    while file.exists() {
+        assert!(asked.try_recv().is_err());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    spool.count(Duration::from_secs(10));
+    assert!(asked.try_recv().is_err());
+}
+
+#[test]
+fn what_a_courier_had_waits_again_also_when_other_rules_cannot_be_had() {
+    let directory = tempfile::tempdir().unwrap();
+    let (spool, _) = open(directory.path());
+    store(&spool, b"one").unwrap();
+    assert_eq!(content(&spool).1, "one");
+    spool.hold([0].into());
+    assert!(spool.apply(&rules(Path::new("/nonexistent/spool"))).is_err());
+    assert_eq!(content(&spool).1, "one", "nobody is held any more, either");
+}
+
+#[test]
+fn a_keeper_knows_when_to_sync_in_another_directory() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (spool, _) = open(first.path());
+    spool.apply(&rules(second.path())).unwrap();
+    // It has come once, and sleeps.
+    spool.count(Duration::from_secs(10)).unwrap();
+    store(&spool, b"one").unwrap();
+    spool.count(Duration::from_secs(10)).unwrap();
+    let sync_interval = rules(second.path()).sync_interval;
+    assert!(spool.shared.inventory().schedule_keeper() <= sync_interval);
 }
