@@ -167,20 +167,38 @@ fn find<'a>(command: &'a Command, word: &[u8], start: &[u8]) -> Result<(String, 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn command() -> Command {
-        let mut command = Command::new("program").version("1.0").args([
+    fn unbuilt() -> Command {
+        Command::new("program").version("1.0").args([
             Arg::new("class").short('c').long("class"),
             Arg::new("file").short('f').long("config-file").alias("config_file"),
             Arg::new("payload").short('p').long("payload"),
             Arg::new("payload-file").short('P').long("payload-file"),
             Arg::new("echo").short('o').long("echo").action(ArgAction::SetTrue),
             Arg::new("no-post").short('n').long("no-post").action(ArgAction::SetTrue),
-        ]);
+        ])
+    }
+
+    fn command() -> Command {
+        let mut command = unbuilt();
         command.build();
         command
+    }
+
+    /// What is read of words, and the complaint at their end.
+    pub(crate) fn read_words_of_a_program_without_help(
+        words: impl Iterator<Item = OsString>,
+    ) -> (Vec<String>, Option<String>) {
+        let mut command = unbuilt().disable_help_flag(true).disable_version_flag(true);
+        command.build();
+        let read = read(&command, words);
+        let complaint = match read.end {
+            End::Misused(misuse) => Some(misuse.to_string()),
+            _ => None,
+        };
+        (read.arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect(), complaint)
     }
 
     fn read_words(words: &[&str]) -> (Vec<String>, End) {

@@ -12,6 +12,8 @@
 
 mod config_file;
 mod getopt;
+#[cfg(test)]
+mod getopt_of_the_c_library;
 
 use std::error::Error as _;
 use std::ffi::OsString;
@@ -23,6 +25,7 @@ use clap::Parser;
 
 pub use config_file::ConfigFile;
 use getopt::{End, Request};
+use telemetry::os_text;
 
 /// Why a program does not run on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ impl Ended {
         match self {
             Self::Asked(text) => match io::stdout().lock().write_all(text.as_bytes()) {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    complain(format_args!("Error: standard output could not be written: {error}"));
+                    complain(format_args!("Error: standard output could not be written: {}", os_text(&error)));
                     ExitCode::FAILURE
                 }
                 _ => ExitCode::SUCCESS,

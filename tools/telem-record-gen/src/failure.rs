@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use telemetry::os_text;
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -34,13 +35,13 @@ pub(crate) enum Failure {
     EventIdByte { byte: u8, position: usize },
     #[error("Error: file {} could not be opened for reading", .0.display())]
     PayloadFile(PathBuf),
-    #[error("Error: file {} could not be read: {error}", .from.display())]
+    #[error("Error: file {} could not be read: {}", .from.display(), os_text(.error))]
     PayloadRead { from: PathBuf, error: io::Error },
     #[error(
         "Error: invalid byte {byte:#04x} at position {position} of the payload, valid are printable ASCII and white space"
     )]
     PayloadByte { byte: u8, position: usize },
-    #[error("Error: the record could not be printed: {0}")]
+    #[error("Error: the record could not be printed: {}", os_text(.0))]
     Output(io::Error),
     #[error("Unable to send record. Make sure to opt-in to telemetry first 'telemctl opt-in'")]
     NotOptedIn,
