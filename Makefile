@@ -8,6 +8,9 @@ includedir = $(prefix)/include
 datarootdir = $(prefix)/share
 datadir = $(datarootdir)
 mandir = $(datarootdir)/man
+bash_completions = $(datarootdir)/bash-completion/completions
+zsh_completions = $(datarootdir)/zsh/site-functions
+fish_completions = $(datarootdir)/fish/vendor_completions.d
 sysconfdir = /etc
 localstatedir = /var
 socketdir = /run
@@ -50,10 +53,16 @@ with_paths = sed -e 's|/usr/share/defaults|$(datadir)/defaults|g' -e 's|/etc/tel
 	-e 's|https://clr.telemetry.intel.com/v3/collector|$(server)|g'
 export CC CFLAGS LDFLAGS OBJCOPY AR
 
-.PHONY: all deps library telemd built generate check check-long fuzz bench demo \
-	install install-library install-telemd uninstall clean stage
+# Programs of people and scripts, and those that find something to report.
+tools = telem-record-gen
+probes = hprobe
+# They share the library that is installed with them.
+with_library = TELEMETRY_LIBDIR="$$(cd '$(release)/linked' && pwd)" $(cargo) build --release $(CARGOFLAGS)
 
-all: library telemd
+.PHONY: all deps library telemd tools probes built generate check check-long fuzz bench demo \
+	install install-library install-telemd install-tools install-probes uninstall clean stage
+
+all: library telemd tools probes
 	@echo '$(built_with)' > '$(release)/built-with'
 
 built:
@@ -73,11 +82,17 @@ library:
 telemd:
 	$(cargo) build --release $(CARGOFLAGS) -p telemd
 
+tools: library
+	$(with_library) $(addprefix -p ,$(tools))
+
+probes: library
+	$(with_library) $(addprefix -p ,$(probes))
+
 # The committed files that are made from the code.
 generate:
 	$(CARGO) run -q $(CARGOFLAGS) -p generate
 
-install: install-library install-telemd
+install: install-library install-telemd install-tools install-probes
 
 install-library: built
 	$(INSTALL) -d '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)' '$(DESTDIR)$(mandir)/man3'
@@ -103,10 +118,33 @@ install-telemd: built
 		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/'"$$page" || exit; \
 	done
 
+install-tools: built
+	$(call install_programs,$(tools))
+
+install-probes: built
+	$(call install_programs,$(probes))
+
+# Each with its manual page and its shell completions.
+define install_programs
+	$(INSTALL) -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(bash_completions)' '$(DESTDIR)$(zsh_completions)' \
+		'$(DESTDIR)$(fish_completions)'
+	for program in $(1); do \
+		$(INSTALL) -m 755 "$(release)/$$program" '$(DESTDIR)$(bindir)/'"$$program" && \
+		$(with_paths) "man1/$$program.1" > '$(release)/page' && \
+		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/man1/'"$$program.1" && \
+		$(INSTALL) -m 644 "completions/bash/$$program" '$(DESTDIR)$(bash_completions)/'"$$program" && \
+		$(INSTALL) -m 644 "completions/zsh/_$$program" '$(DESTDIR)$(zsh_completions)/'"_$$program" && \
+		$(INSTALL) -m 644 "completions/fish/$$program.fish" '$(DESTDIR)$(fish_completions)/'"$$program.fish" || exit; \
+	done
+endef
+
 uninstall:
 	rm -f $(foreach name,$(realname) $(soname) libtelemetry.so libtelemetry.a pkgconfig/libtelemetry.pc,'$(DESTDIR)$(libdir)/$(name)') \
 		'$(DESTDIR)$(includedir)/telemetry.h' $(foreach page,$(man3),'$(DESTDIR)$(mandir)/man3/$(page)') \
-		'$(DESTDIR)$(bindir)/telemd' '$(DESTDIR)$(mandir)/man5/telemetrics.conf.5' '$(DESTDIR)$(mandir)/man8/telemd.8'
+		'$(DESTDIR)$(bindir)/telemd' '$(DESTDIR)$(mandir)/man5/telemetrics.conf.5' '$(DESTDIR)$(mandir)/man8/telemd.8' \
+		$(foreach program,$(tools) $(probes),'$(DESTDIR)$(bindir)/$(program)' '$(DESTDIR)$(mandir)/man1/$(program).1' \
+		'$(DESTDIR)$(bash_completions)/$(program)' '$(DESTDIR)$(zsh_completions)/_$(program)' \
+		'$(DESTDIR)$(fish_completions)/$(program).fish')
 
 # A whole run in the build folder: a program, telemd, a collector.
 demo:
