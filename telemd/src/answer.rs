@@ -25,7 +25,7 @@ impl Verdict {
     pub(crate) fn of(status: StatusCode, retry_after: Option<&str>, now: SystemTime) -> Self {
         match status.as_u16() {
             200..=299 => Self::Delivered,
-            400 | 413 | 415 | 422 => Self::Rejected(status),
+            400 | 413 | 415 | 422 | 431 => Self::Rejected(status),
             429 | 503 => match retry_after.and_then(|value| pause(value, now)) {
                 Some(pause) => Self::Wait(pause.min(RETRY_AFTER_MAX)),
                 None => Self::Failed(status),
@@ -60,7 +60,7 @@ mod tests {
         for status in [200, 201, 202, 204] {
             assert_eq!(verdict(status, None), Verdict::Delivered, "{status}");
         }
-        for status in [400, 413, 415, 422] {
+        for status in [400, 413, 415, 422, 431] {
             assert!(matches!(verdict(status, None), Verdict::Rejected(_)), "{status}");
         }
         for status in [301, 302, 401, 403, 404, 408, 429, 500, 502, 503, 504] {

@@ -4,7 +4,7 @@
 //! the spool, decides what becomes of it, and lets go of it when that is done.
 //! What they hold is on disk, too.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -17,11 +17,13 @@ use record::spool_file::SpoolFile;
 use crate::answer::Verdict;
 use crate::clock::Clock;
 use crate::gate::{Gate, Pass};
+use crate::journal::JournalError;
 use crate::limits::{Over, RateLimits};
 use crate::local_copy::LocalCopies;
 use crate::log;
 use crate::opt_in::OptIn;
 use crate::spool::{Spool, Waiting};
+use crate::spool_name::Name;
 use crate::status::Counters;
 use crate::users;
 
@@ -31,6 +33,14 @@ const LIMIT_PAUSE: Duration = Duration::from_secs(5);
 const CONSENT_PAUSE: Duration = Duration::from_secs(1);
 /// Time between two looks at what has to be tidied up.
 const CHORES_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How far clocks drift apart without being set.
+const CLOCK_CORRECTION: Duration = Duration::from_secs(60 * 60);
+/// Minutes until a server that a user chose is tried again after a failure.
+const ELSEWHERE_MINUTES: u64 = 2;
+/// Failures in a row after which another record is tried: about two minutes,
+/// with the pauses between them.
+const FAILURES_MAX: u32 = 8;
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,11 +104,37 @@ pub(crate) struct Desk {
     /// Users whose records wait for the next minute, and the minute in which
     /// that was decided.
     held: (u64, BTreeSet<u32>),
+    /// Users who chose a server that failed, and when: trying one takes seconds,
+    /// and must not be at their choice time and again.
+    failed_elsewhere: BTreeMap<Option<u32>, u64>,
+    /// The record that the server answered with a failure last, and how often
+    /// in a row.
+    failing: Option<(Name, u32)>,
 }
 
 impl Desk {
     pub(crate) fn new(limits: RateLimits, copies: LocalCopies) -> Self {
-        Self { limits, copies, held: (0, BTreeSet::new()) }
+        Self { limits, copies, held: (0, BTreeSet::new()), failed_elsewhere: BTreeMap::new(), failing: None }
+    }
+}
+
+impl Desk {
+    fn has_failed_elsewhere(&mut self, uid: Option<u32>, minute: u64) -> bool {
+        self.failed_elsewhere.retain(|_, failed| minute.saturating_sub(*failed) < ELSEWHERE_MINUTES);
+        self.failed_elsewhere.contains_key(&uid)
+    }
+
+    /// Whether the server answers this record with failures time and again: it
+    /// may be the record.
+    fn fails_often(&mut self, name: &Name) -> bool {
+        let count = match self.failing.take() {
+            Some((failing, count)) if failing == *name => count + 1,
+            _ => 1,
+        };
+        if count < FAILURES_MAX {
+            self.failing = Some((name.clone(), count));
+        }
+        count >= FAILURES_MAX
     }
 }
 
@@ -137,17 +173,19 @@ impl<T: Transport, C: Clock> Courier<T, C> {
             match self.handle(pass, &waiting) {
                 Outcome::Done => self.spool.remove(waiting),
                 Outcome::Reject(reason) => {
-                    self.counters.failed(&reason, self.clock.now(), None);
+                    self.counters.failed(&reason, self.clock.now());
                     self.spool.reject(waiting, reason);
                 }
                 Outcome::SetAside(reason) => {
                     self.warnings.log(format_args!("not delivered: {reason}; it is tried again later"));
-                    self.counters.failed(&reason, self.clock.now(), None);
+                    self.counters.failed(&reason, self.clock.now());
                     self.spool.set_aside(waiting);
                 }
                 Outcome::Hold(uid) => {
-                    self.spool.give_back(waiting);
+                    // In this order: the next worker must see it.
                     self.hold(uid);
+                    self.spool.give_back(waiting);
+                    self.gate.leave(pass);
                 }
                 Outcome::GiveBack => self.spool.give_back(waiting),
             }
@@ -209,8 +247,7 @@ impl<T: Transport, C: Clock> Courier<T, C> {
             }
         };
         let now = self.clock.now();
-        let age = now.duration_since(waiting.arrival()).unwrap_or_default();
-        if age > self.policy.expiry {
+        if self.age(waiting, now) > self.policy.expiry {
             self.gate.leave(pass);
             self.counters.expired();
             self.warnings.log(format_args!("a record is older than record_expiry and was deleted"));
@@ -218,15 +255,17 @@ impl<T: Transport, C: Clock> Courier<T, C> {
         }
         if !self.policy.deliver {
             self.gate.leave(pass);
-            self.counters.kept_locally();
-            self.desk().copies.note(&record, now);
-            return Outcome::Done;
+            return self.keep(&record, now);
         }
         if !self.opt_in.is_given() {
-            self.gate.shut(pass, Some(CONSENT_PAUSE), 0);
+            self.gate.pause(pass, CONSENT_PAUSE);
             return Outcome::GiveBack;
         }
         let (minute, size) = (self.clock.minute(), waiting.content.len() as u64);
+        if record.config.is_some() && self.desk().has_failed_elsewhere(waiting.name.uid, minute) {
+            self.gate.leave(pass);
+            return Outcome::SetAside("another server that its user chose failed a moment ago".into());
+        }
         let uid = waiting.name.uid.filter(|uid| !users::is_trusted(*uid));
         let reserved = self.desk().limits.reserve(minute, size, uid);
         if let Err(over) = reserved {
@@ -234,21 +273,20 @@ impl<T: Transport, C: Clock> Courier<T, C> {
         }
         let parcel = Parcel { record: &record, id: waiting.record_id(), uid: waiting.name.uid };
         let posted = self.transport.post(&parcel, now);
-        if !matches!(posted, Ok(Verdict::Delivered)) {
+        // What the server took or refused was sent.
+        if !matches!(posted, Ok(Verdict::Delivered | Verdict::Rejected(_))) {
             self.desk().limits.give_back(minute, size, uid);
         }
         match posted {
             Ok(Verdict::Delivered) => {
-                if self.gate.open(pass) {
-                    log::notice(format_args!("delivery works again"));
-                }
+                self.answered(pass, &record);
                 log::info(format_args!("delivered: {}", described(&record)));
                 self.counters.delivered(size, now);
                 self.desk().copies.note(&record, now);
                 Outcome::Done
             }
             Ok(Verdict::Rejected(status)) => {
-                self.gate.open(pass);
+                self.answered(pass, &record);
                 Outcome::Reject(format!("the server answered {status}"))
             }
             Err(Failure::Hopeless(reason)) => {
@@ -258,6 +296,7 @@ impl<T: Transport, C: Clock> Courier<T, C> {
             // Its server is not that of the others.
             failed if record.config.is_some() => {
                 self.gate.leave(pass);
+                self.desk().failed_elsewhere.insert(waiting.name.uid, minute);
                 Outcome::SetAside(reason_of(&failed))
             }
             failed => {
@@ -268,10 +307,52 @@ impl<T: Transport, C: Clock> Courier<T, C> {
                 if let Some(pause) = self.gate.shut(pass, asked, (self.random)()) {
                     let (reason, seconds) = (reason_of(&failed), pause.as_secs_f64());
                     self.warnings.log(format_args!("not delivered: {reason}; next attempt in {seconds:.1} s"));
-                    self.counters.failed(&reason, now, now.checked_add(pause));
+                    self.counters.failed(&reason, now);
+                    self.counters.back_off_until(now.checked_add(pause));
+                }
+                let is_answer = matches!(failed, Ok(Verdict::Failed(_)));
+                if is_answer && self.desk().fails_often(&waiting.name) {
+                    return Outcome::SetAside(reason_of(&failed));
                 }
                 Outcome::GiveBack
             }
+        }
+    }
+
+    /// By the clock that the record's own time is of: one that was set forward
+    /// makes nothing old.
+    fn age(&self, waiting: &Waiting, now: SystemTime) -> Duration {
+        let by_wall = now.duration_since(waiting.arrival()).unwrap_or_default();
+        match self.clock.steady_now().duration_since(waiting.arrival()) {
+            Ok(steady) => steady.min(by_wall),
+            // It came a moment ago, and the clock was corrected a little.
+            Err(ahead) if ahead.duration() < CLOCK_CORRECTION => Duration::ZERO,
+            // It came after the clock was set.
+            Err(_) => by_wall,
+        }
+    }
+
+    /// The server of all others is well; the answer of a record's own tells
+    /// nothing about it.
+    fn answered(&self, pass: Pass, record: &SpoolFile<'_>) {
+        if record.config.is_some() {
+            return self.gate.leave(pass);
+        }
+        if self.gate.open() {
+            log::notice(format_args!("delivery works again"));
+        }
+        self.counters.back_off_until(None);
+    }
+
+    /// Delivery is switched off: the record stays on this machine, or waits.
+    fn keep(&self, record: &SpoolFile<'_>, now: SystemTime) -> Outcome {
+        match self.desk().copies.keep(record, now) {
+            Ok(()) => {
+                self.counters.kept_locally();
+                Outcome::Done
+            }
+            Err(error @ JournalError::Invalid) => Outcome::Reject(error.to_string()),
+            Err(error) => Outcome::SetAside(error.to_string()),
         }
     }
 
@@ -283,13 +364,17 @@ impl<T: Transport, C: Clock> Courier<T, C> {
             return Outcome::Done;
         }
         match over {
-            Over::Share(uid) => {
-                self.gate.leave(pass);
-                Outcome::Hold(uid)
-            }
+            Over::Share(uid) => Outcome::Hold(uid),
             Over::Limit => {
-                self.gate.shut(pass, Some(LIMIT_PAUSE), 0);
+                let reason = "record_burst_limit or byte_burst_limit is reached; records wait for the window to move";
+                self.warnings.log(format_args!("{reason}"));
+                self.counters.failed(reason, self.clock.now());
+                self.gate.pause(pass, LIMIT_PAUSE);
                 Outcome::GiveBack
+            }
+            Over::Always => {
+                self.gate.leave(pass);
+                Outcome::Reject("the record is larger than byte_burst_limit: no window will ever take it".into())
             }
         }
     }
@@ -316,6 +401,7 @@ mod tests {
     use crate::spool_name::Urgency;
     use std::collections::VecDeque;
     use std::fs;
+    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use ureq::http::StatusCode;
 
@@ -338,6 +424,7 @@ mod tests {
     /// A clock that the test moves, and that waiting moves.
     #[derive(Clone)]
     struct Hands {
+        start: SystemTime,
         now: Arc<Mutex<SystemTime>>,
         elapsed: Arc<Mutex<Duration>>,
         pauses: Arc<Mutex<Vec<Duration>>>,
@@ -354,6 +441,9 @@ mod tests {
     impl Clock for Hands {
         fn now(&self) -> SystemTime {
             *self.now.lock().unwrap()
+        }
+        fn steady_now(&self) -> SystemTime {
+            self.start + *self.elapsed.lock().unwrap()
         }
         fn minute(&self) -> u64 {
             self.elapsed.lock().unwrap().as_secs() / 60
@@ -382,6 +472,7 @@ mod tests {
             fs::write(path("opt-in"), "").unwrap();
             let (settings, _) = Settings::read(format!("[settings]\n{assignments}\n").as_bytes()).unwrap();
             let clock = Hands {
+                start: SystemTime::now(),
                 now: Arc::new(Mutex::new(SystemTime::now())),
                 elapsed: Arc::default(),
                 pauses: Arc::default(),
@@ -529,6 +620,38 @@ mod tests {
         office.courier.clock.forward(Duration::from_secs(10 * 60 + 5));
         office.work();
         assert_eq!((office.posted().len(), office.count("spool"), office.journal_lines()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_forward_expires_nothing_that_is_not_old() {
+        let office = Office::new("record_expiry=10");
+        office.store("1");
+        *office.courier.clock.now.lock().unwrap() += Duration::from_secs(50 * 365 * 24 * 3600);
+        office.work();
+        assert_eq!(office.posted(), ["1"]);
+    }
+
+    #[test]
+    fn a_record_that_the_server_fails_on_time_and_again_lets_others_go_first() {
+        let office = Office::new("");
+        office.store("poison");
+        office.store("good");
+        office.answer((0..FAILURES_MAX).map(|_| failed(500)));
+        office.work();
+        assert_eq!(office.posted().len(), FAILURES_MAX as usize + 1);
+        assert_eq!(office.posted().last().unwrap(), "good");
+        assert_eq!(office.count("spool"), 1, "it comes again later");
+    }
+
+    #[test]
+    fn without_delivery_and_without_a_journal_nothing_is_lost() {
+        let mut office = Office::new("record_server_delivery_enabled=false");
+        let nowhere = Path::new("/nonexistent");
+        let copies = LocalCopies::open(&nowhere.join("journal"), nowhere, true, Duration::ZERO);
+        office.courier.desk.get_mut().unwrap().copies = copies;
+        office.store("1");
+        office.work();
+        assert_eq!(office.count("spool"), 1);
     }
 
     #[test]

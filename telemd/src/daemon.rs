@@ -131,13 +131,21 @@ impl Daemon {
         service_manager::ready();
         service_manager::status("not opted in");
         loop {
-            if let Event::End(signal) = events.wait(service_manager::watchdog_interval())? {
-                return Ok(Some(signal));
+            match events.wait(service_manager::watchdog_interval())? {
+                Event::End(signal) => return Ok(Some(signal)),
+                Event::Reload => {
+                    // What is read when consent comes.
+                    service_manager::reloading();
+                    service_manager::ready();
+                }
+                Event::ConsentChanged | Event::Timeout => {}
             }
             service_manager::alive();
             if self.opt_in.is_given() {
                 // The file may have been written while nobody read it.
                 self.settings = settings::load(self.options.config_file.as_deref())?;
+                self.limits.change(&self.settings);
+                self.machine_id.look_again();
                 return Ok(None);
             }
         }
@@ -153,15 +161,30 @@ impl Daemon {
         // First, so that it starts nothing new while the intake ends.
         stations.stop_delivery(self);
         stations.intake.stop();
+        if matches!(end, Ok(End::ConsentWithdrawn)) {
+            self.socket.close(settings::path(&self.settings, Key::SocketPath));
+            self.forget_consent(&stations.spool)?;
+        }
         drop(stations.spool);
         let _ = stations.spooler.join();
         drop(stations.stop_status);
         let _ = stations.status.join();
-        if matches!(end, Ok(End::ConsentWithdrawn)) {
-            self.socket.close(settings::path(&self.settings, Key::SocketPath));
-            self.opt_in.forget().map_err(DaemonError::Consent)?;
-        }
         end
+    }
+
+    /// What is spooled is never sent. If that cannot be remembered, it is
+    /// deleted at once.
+    fn forget_consent(&self, spool: &Spool) -> Result<(), DaemonError> {
+        if let Err(error) = self.opt_in.forget() {
+            log::error(format_args!("{}: {error}; what is spooled is deleted", paths::CONSENT));
+            spool.clear().map_err(DaemonError::Consent)?;
+        }
+        Ok(())
+    }
+
+    /// Whether consent was withdrawn, be it that it was given again at once.
+    fn has_lost_consent(&self) -> bool {
+        !self.opt_in.is_given() || matches!(self.opt_in.compare(), Ok(Consent::Another))
     }
 
     fn announce(&self) {
@@ -240,7 +263,7 @@ impl Stations {
             match events.wait(idle_left.into_iter().chain(watchdog_left).min())? {
                 Event::End(signal) => return Ok(End::Signal(signal)),
                 Event::Reload => self.reload(daemon)?,
-                Event::ConsentChanged if !daemon.opt_in.is_given() => {
+                Event::ConsentChanged if daemon.has_lost_consent() => {
                     let spool = settings::path(&daemon.settings, Key::SpoolDir).display();
                     log::notice(format_args!(
                         "consent was withdrawn: nothing is taken or sent; what waits in {spool} is never sent"

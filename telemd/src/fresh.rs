@@ -8,7 +8,8 @@ use crate::spool_name::Name;
 /// Bytes that are held.
 const BYTES_MAX: usize = 256 * 1024;
 
-/// The newest records, as their files have them.
+/// Records as their files have them: the first that came, for it is their turn
+/// first.
 #[derive(Default)]
 pub(crate) struct Fresh {
     records: VecDeque<(Name, Vec<u8>)>,
@@ -16,14 +17,17 @@ pub(crate) struct Fresh {
 }
 
 impl Fresh {
-    /// Holds a record, and lets go of the oldest if there are too many.
+    /// Holds a record if there is room.
     pub(crate) fn keep(&mut self, name: &Name, record: Vec<u8>) {
-        self.bytes += record.len();
-        self.records.push_back((name.clone(), record));
-        while self.bytes > BYTES_MAX {
-            let Some((_, record)) = self.records.pop_front() else { return };
-            self.bytes -= record.len();
+        if self.bytes + record.len() <= BYTES_MAX {
+            self.bytes += record.len();
+            self.records.push_back((name.clone(), record));
         }
+    }
+
+    /// Holds nothing more.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// Gives a record, if it is here, and holds it no more.
@@ -46,15 +50,17 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_are_held_within_a_bound_and_given_once() {
+    fn the_first_are_held_within_a_bound_and_given_once() {
         let mut fresh = Fresh::default();
         let count = BYTES_MAX as u64 / 1000 + 10;
         for arrival in 0..count {
             fresh.keep(&name(arrival), vec![0; 1000]);
         }
         assert!(fresh.bytes <= BYTES_MAX);
-        assert_eq!(fresh.take(&name(0)), None, "too old");
-        assert_eq!(fresh.take(&name(count - 1)).map(|record| record.len()), Some(1000));
-        assert_eq!(fresh.take(&name(count - 1)), None);
+        assert_eq!(fresh.take(&name(count - 1)), None, "there was no room");
+        assert_eq!(fresh.take(&name(0)).map(|record| record.len()), Some(1000));
+        assert_eq!(fresh.take(&name(0)), None);
+        fresh.keep(&name(count), vec![0; 1000]);
+        assert!(fresh.take(&name(count)).is_some(), "room again");
     }
 }

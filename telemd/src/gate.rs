@@ -55,7 +55,8 @@ impl Gate {
         inside.is_probed = true;
         drop(inside);
         if pause.is_zero() || !clock.wait(pause, stops) {
-            return Some(Pass::Probe);
+            // Another worker's answer may have opened it meanwhile.
+            return Some(if self.is_open() { Pass::Open } else { Pass::Probe });
         }
         self.end();
         None
@@ -72,10 +73,11 @@ impl Gate {
     }
 
     /// The server answered; tells whether it had failed before.
-    pub(crate) fn open(&self, pass: Pass) -> bool {
+    pub(crate) fn open(&self) -> bool {
         let mut inside = self.inside();
-        inside.is_probed &= pass == Pass::Open;
         inside.pause = None;
+        // Who still waits to probe need not be waited for.
+        inside.is_probed = false;
         self.changes.notify_all();
         inside.back_off.reset()
     }
@@ -91,18 +93,28 @@ impl Gate {
         }
     }
 
-    /// The server failed, or asked to wait for `asked`. Gives the pause; `None`
-    /// if others saw the same failure before.
+    /// The server failed, or asked to wait for `asked`: at least as long as it
+    /// is waited for after so many failures. Gives the pause; `None` if others
+    /// saw the same failure before.
     pub(crate) fn shut(&self, pass: Pass, asked: Option<Duration>, random: u64) -> Option<Duration> {
         let mut inside = self.inside();
         if pass == Pass::Open && inside.pause.is_some() {
             return None;
         }
-        let pause = asked.unwrap_or_else(|| inside.back_off.after_failure(random));
+        let pause = inside.back_off.after_failure(random).max(asked.unwrap_or_default());
+        self.close(inside, pass, pause);
+        Some(pause)
+    }
+
+    /// Not before so long, for reasons of our own.
+    pub(crate) fn pause(&self, pass: Pass, pause: Duration) {
+        self.close(self.inside(), pass, pause);
+    }
+
+    fn close(&self, mut inside: MutexGuard<'_, Inside>, pass: Pass, pause: Duration) {
         inside.pause = Some(pause);
         inside.is_probed &= pass == Pass::Open;
         self.changes.notify_one();
-        Some(pause)
     }
 }
 
@@ -113,6 +125,7 @@ mod tests {
     use crossbeam_channel::bounded;
     use std::thread;
 
+    /// The pause of a first failure is random: at most a second.
     const SHORT: Option<Duration> = Some(Duration::from_millis(5));
 
     #[test]
@@ -127,7 +140,7 @@ mod tests {
             let others = [(); 3].map(|()| scope.spawn(|| gate.enter(&clock, &stops)));
             thread::sleep(Duration::from_millis(20));
             assert!(others.iter().all(|other| !other.is_finished()));
-            gate.open(Pass::Probe);
+            gate.open();
             assert!(others.into_iter().all(|other| other.join().unwrap() == Some(Pass::Open)));
         });
     }

@@ -30,6 +30,8 @@ const TEMPORARY_NAME: &str = ".journal";
 pub(crate) enum JournalError {
     #[error("journal {}: {error}", path.display())]
     Io { path: PathBuf, error: io::Error },
+    #[error("there is no journal; see the message of the start")]
+    None,
     #[error("no line for a record with a classification or event id that is not valid")]
     Invalid,
 }
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn two_hundred_entries_are_pruned_to_the_newest() {
+    fn d21_two_hundred_entries_are_pruned_to_the_newest() {
         let directory = Directory::new();
         let mut journal = directory.open();
         let mut ids = Vec::new();

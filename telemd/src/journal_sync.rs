@@ -40,6 +40,15 @@ impl JournalSync {
     }
 }
 
+impl Drop for JournalSync {
+    fn drop(&mut self) {
+        // The thread sleeps, and may not come to it any more.
+        if self.dirty.is_some() {
+            sync(&self.path);
+        }
+    }
+}
+
 /// Syncs an interval after the first line that was not synced yet.
 fn follow(path: &Path, interval: Duration, lines: &Receiver<()>) {
     while lines.recv().is_ok() {

@@ -75,6 +75,8 @@ pub(crate) enum Over {
     Limit,
     /// Its user has sent as much as one user may.
     Share(u32),
+    /// It alone is over a limit: no window takes it.
+    Always,
 }
 
 /// Both limits of the configuration, and what one user may have of them.
@@ -115,6 +117,9 @@ impl RateLimits {
     /// be. `uid` is that of a user who has only a share.
     pub(crate) fn reserve(&mut self, minute: u64, bytes: u64, uid: Option<u32>) -> Result<(), Over> {
         if self.enabled {
+            if self.bytes.burst.is_some_and(|burst| burst > 0 && bytes > burst) {
+                return Err(Over::Always);
+            }
             if !self.records.allows(minute, 1) || !self.bytes.allows(minute, bytes) {
                 return Err(Over::Limit);
             }
@@ -138,7 +143,9 @@ impl RateLimits {
             sent.iter().filter(|sent| limit.is_in_window(minute, sent.0)).map(amount).sum()
         };
         let fits = |limit: &Limit, sum: u64, weight: u64| {
-            limit.burst.is_none_or(|burst| sum.saturating_add(weight) <= (burst.saturating_mul(percent) / 100).max(1))
+            // The first is always within a share, however large it is.
+            let fits = |burst: u64| sum == 0 || sum.saturating_add(weight) <= burst.saturating_mul(percent) / 100;
+            limit.burst.is_none_or(fits)
         };
         let records = fits(&self.records, sum(&self.records, |sent| sent.1), 1);
         match records && fits(&self.bytes, sum(&self.bytes, |sent| sent.2), bytes) {
@@ -230,6 +237,7 @@ mod tests {
         assert_eq!(limits.reserve(0, 600, None), Err(Over::Limit));
         assert_eq!(limits.reserve(0, 400, None), Ok(()));
         assert_eq!(limits.reserve(20, 600, None), Ok(()), "20 minutes later");
+        assert_eq!(limits.reserve(50, 1001, None), Err(Over::Always), "it would block all others");
     }
 
     #[test]

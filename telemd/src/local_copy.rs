@@ -47,13 +47,24 @@ impl LocalCopies {
         Self { journal: opened, records: records.to_owned(), retain, pruned: None, failures: log::Throttle::default() }
     }
 
-    /// Notes a record, once. What goes wrong is logged: it is no reason to
-    /// deliver the record again.
+    /// Notes a record that was delivered, once. What goes wrong is logged: it is
+    /// no reason to deliver the record again.
     pub(crate) fn note(&mut self, record: &SpoolFile<'_>, now: SystemTime) {
         if let Err(error) = self.try_note(record, now) {
             self.failures.log(format_args!("{error}"));
         }
         self.prune_if_due();
+    }
+
+    /// Notes a record that is not delivered: after an error, nothing of it is
+    /// kept.
+    pub(crate) fn keep(&mut self, record: &SpoolFile<'_>, now: SystemTime) -> Result<(), JournalError> {
+        if self.journal.is_none() {
+            return Err(JournalError::None);
+        }
+        let kept = self.try_note(record, now);
+        self.prune_if_due();
+        kept
     }
 
     /// Whether the journal has too many lines.

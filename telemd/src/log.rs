@@ -6,15 +6,24 @@
 use std::fmt::Arguments;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use nix::sys::stat::fstat;
 
 /// The longest message; paths in it can be chosen by others.
 const LINE_MAX: usize = 1000;
 /// Messages that a [`Throttle`] lets through in an interval.
 const THROTTLED_MAX: u64 = 10;
-static IS_VERBOSE: AtomicBool = AtomicBool::new(false);
 const THROTTLE_INTERVAL: Duration = Duration::from_secs(60);
+
+static IS_VERBOSE: AtomicBool = AtomicBool::new(false);
+/// Whether the stream is the one that the service manager made: a terminal that
+/// a service started has the variable, too.
+static GOES_TO_JOURNAL: LazyLock<bool> = LazyLock::new(|| {
+    let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
+    fstat(std::io::stderr()).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+});
 
 /// Something the administrator must act on.
 pub(crate) fn error(message: Arguments<'_>) {
@@ -71,8 +80,7 @@ impl Throttle {
 }
 
 fn write(priority: u8, message: Arguments<'_>) {
-    let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let prefix = if to_journal { format!("<{priority}>") } else { "telemd: ".to_owned() };
+    let prefix = if *GOES_TO_JOURNAL { format!("<{priority}>") } else { "telemd: ".to_owned() };
     // A closed stream is no reason to stop.
     let mut line = format!("{prefix}{message}");
     if line.len() > LINE_MAX {

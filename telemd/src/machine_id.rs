@@ -2,8 +2,7 @@
 //! replaced every three days.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -113,11 +112,7 @@ fn write_new_id(file: &Path) -> io::Result<Vec<u8>> {
     let mut random = [0; LEN / 2];
     SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
     let id = event_id::from_random(random).to_vec();
-    let temporary = file.with_extension("new");
-    let mut target = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;
-    target.write_all(&id)?;
-    target.sync_all()?;
-    fs::rename(temporary, file)?;
+    files::replace(file, &id, 0o644)?;
     Ok(id)
 }
 

@@ -93,13 +93,13 @@ fn exit_code(error: &DaemonError) -> ExitCode {
     }
 }
 
-/// Prints the settings in effect, as they would stand in a file, and where each
-/// comes from.
+/// Prints the settings in effect, as they stand in a file, and above each where
+/// it comes from.
 fn check(options: &Options) -> Result<(), DaemonError> {
     let settings = settings::load(options.config_file.as_deref())?;
     for key in Key::ALL {
         let source = settings.line(key).map_or("default".to_owned(), |line| format!("line {line}"));
-        println!("{}={}  # {source}", key.name(), settings.shown(key));
+        println!("# {source}\n{}={}", key.name(), settings.shown(key));
     }
     Ok(())
 }

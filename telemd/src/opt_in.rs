@@ -1,6 +1,5 @@
 //! The administrator's consent.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -9,6 +8,11 @@ use crate::files;
 
 /// More than a remembered consent has.
 const MEMORY_MAX: usize = 64;
+/// What is remembered of a consent that ended.
+const WITHDRAWN: &[u8] = b"withdrawn";
+/// What is remembered where the file system does not tell one consent from
+/// another.
+const GIVEN: &[u8] = b"given";
 
 /// A consent, compared with the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,22 +54,28 @@ impl OptIn {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Consent::First),
             read => read?,
         };
-        let is_another = self.identity()?.is_some_and(|identity| identity.as_bytes() != remembered);
+        let is_another = match self.identity()? {
+            _ if remembered == WITHDRAWN => true,
+            // Of a power failure: it tells nothing.
+            _ if remembered.is_empty() => return Ok(Consent::First),
+            // The file system tells now what it did not tell then.
+            Some(_) if remembered == GIVEN => false,
+            Some(identity) => identity.as_bytes() != remembered,
+            None => false,
+        };
         Ok(if is_another { Consent::Another } else { Consent::Same })
     }
 
     /// From now on, records are taken under this consent.
     pub(crate) fn remember(&self) -> io::Result<()> {
-        let Some(identity) = self.identity()? else { return Ok(()) };
-        let temporary = self.memory.with_extension("new");
-        fs::write(&temporary, identity)?;
-        fs::rename(temporary, &self.memory)
+        let identity = self.identity()?.map_or_else(|| GIVEN.to_vec(), String::into_bytes);
+        files::replace(&self.memory, &identity, 0o644)
     }
 
     /// Consent ended: whatever comes next is another one.
     pub(crate) fn forget(&self) -> io::Result<()> {
         // Not removed: without a memory, all consent is the same.
-        fs::write(&self.memory, "withdrawn")
+        files::replace(&self.memory, WITHDRAWN, 0o644)
     }
 
     /// The birth of the file, which `touch` does not change. `None` where the
@@ -79,6 +89,7 @@ impl OptIn {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::thread;
     use std::time::Duration;
 
@@ -111,6 +122,6 @@ mod tests {
         fs::write(opt_in.file(), "").unwrap();
         opt_in.remember().unwrap();
         opt_in.forget().unwrap();
-        assert!(opt_in.identity().unwrap().is_none() || opt_in.compare().unwrap() == Consent::Another);
+        assert_eq!(opt_in.compare().unwrap(), Consent::Another);
     }
 }

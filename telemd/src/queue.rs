@@ -28,6 +28,8 @@ pub(crate) struct Queue {
     /// What could not be delivered or read for reasons of its own.
     aside: BTreeSet<Name>,
     aside_since: Option<Instant>,
+    /// The last of those that `aside` had no room for.
+    tried_up_to: Option<Name>,
     /// What is done with and could not be deleted.
     done: BTreeSet<Name>,
 }
@@ -43,7 +45,8 @@ impl Queue {
                 continue;
             }
             count += 1;
-            if self.taken.contains(&name) || self.aside.contains(&name) {
+            let is_tried = self.tried_up_to.as_ref().is_some_and(|last| name <= *last);
+            if is_tried || self.taken.contains(&name) || self.aside.contains(&name) {
                 continue;
             }
             if self.is_held(&name) {
@@ -141,9 +144,8 @@ impl Queue {
         self.aside_since.get_or_insert(now);
         self.aside.insert(name);
         if self.aside.len() > NAMES_MAX {
-            // It is found again on disk.
-            self.aside.pop_last();
-            self.more_on_disk = true;
+            // Its turn is over until the others of its kind come again.
+            self.tried_up_to = self.tried_up_to.take().max(self.aside.pop_last());
         }
     }
 
@@ -151,6 +153,8 @@ impl Queue {
     pub(crate) fn take_up(&mut self, interval: Duration, now: Instant) {
         if self.aside_since.is_some_and(|since| now.duration_since(since) >= interval) {
             self.aside_since = None;
+            // What there was no room for is found again on disk.
+            self.more_on_disk |= self.tried_up_to.take().is_some();
             for name in std::mem::take(&mut self.aside) {
                 self.insert(name);
             }
@@ -232,6 +236,24 @@ mod tests {
         assert_eq!(queue.first(), Some(&name(2, 0)));
         queue.take_up(interval, now + interval);
         assert_eq!(queue.first(), Some(&name(1, 0)));
+    }
+
+    #[test]
+    fn more_bad_files_than_names_fit_in_memory_are_tried_once_and_not_for_ever() {
+        let disk: Vec<_> = (0..3 * NAMES_MAX as u64).map(|number| name(number, 0)).collect();
+        let mut queue = found(&disk);
+        let (now, mut tried) = (Instant::now(), 0);
+        while tried < 100 * disk.len() {
+            if queue.must_search() {
+                search(&mut queue, &disk);
+            }
+            let Some(name) = queue.first().cloned() else { break };
+            queue.set_aside(name, now);
+            tried += 1;
+        }
+        assert!(tried <= 5 * disk.len(), "{tried}");
+        queue.take_up(Duration::ZERO, now);
+        assert!(queue.must_search(), "all of them come again");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The spool: records on disk, one file each, until a collector has them.
 //!
-//! One thread, the spooler, touches the directory; everybody else asks it
+//! One thread, the spooler, writes to the directory; everybody else asks it
 //! through [`Spool`].
 
 use std::collections::BTreeSet;
@@ -62,8 +62,8 @@ pub(crate) struct SpoolRules {
     pub(crate) quota: Quota,
     /// Longest time until a record survives a power failure.
     pub(crate) sync_interval: Duration,
-    /// Time after which what was set aside, or could not be read or deleted, is
-    /// tried again, and files are looked for that others put here.
+    /// Time after which what was set aside, or could not be read, is tried
+    /// again, and files are looked for that others put here.
     pub(crate) retry_interval: Duration,
 }
 
@@ -247,7 +247,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn w6_half_written_files_are_swept_and_other_entries_are_left_alone() {
+    fn w6_d25_half_written_files_are_swept_and_other_entries_are_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         fs::write(path(".new-1-2"), "half").unwrap();
@@ -386,7 +386,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_file_that_others_put_into_the_spool_is_found() {
+    fn d27_a_file_that_others_put_into_the_spool_is_found() {
         let directory = tempfile::tempdir().unwrap();
         let rules = SpoolRules { retry_interval: Duration::from_millis(50), ..rules(directory.path(), None) };
         let (spool, _) = Spool::open(rules, Arc::default()).unwrap();

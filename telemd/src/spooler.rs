@@ -1,4 +1,4 @@
-//! The spooler: the one thread that touches the spool directory.
+//! The spooler: the one thread that writes to the spool directory.
 //!
 //! A file appears under its final name when it is complete. Records come out in
 //! the order of their names; what cannot be read or delivered for reasons of its
@@ -42,6 +42,7 @@ pub(crate) struct Spooler {
     directory_file: Flock<File>,
     /// When the directory changed last, as far as that was looked at.
     changed: Option<SystemTime>,
+    looked: Instant,
     queue: Queue,
     /// Number of records in the directory.
     count: u64,
@@ -59,6 +60,8 @@ pub(crate) struct Spooler {
     /// What was written a moment ago, and need not be read.
     fresh: Fresh,
     undeleted: log::Throttle,
+    /// For files that are no good.
+    bad: log::Throttle,
     askers: VecDeque<Sender<Waiting>>,
     counters: Arc<Counters>,
 }
@@ -69,6 +72,7 @@ impl Spooler {
         let mut spooler = Self {
             directory_file: lock(File::open(&directory)?)?,
             changed: None,
+            looked: Instant::now(),
             queue: Queue::default(),
             count: 0,
             usage: Usage::default(),
@@ -81,6 +85,7 @@ impl Spooler {
             name_salt: salt()?,
             fresh: Fresh::default(),
             undeleted: log::Throttle::default(),
+            bad: log::Throttle::default(),
             askers: VecDeque::new(),
             counters,
             directory,
@@ -93,6 +98,9 @@ impl Spooler {
 
     /// Works by other rules. No courier is at work.
     fn apply(&mut self, rules: SpoolRules) -> io::Result<()> {
+        self.askers.clear();
+        self.queue.hold(Default::default());
+        self.queue.give_back_all();
         if rules.directory != self.directory {
             let next = Self::open(rules, Arc::clone(&self.counters))?;
             if self.count > 0 {
@@ -101,6 +109,7 @@ impl Spooler {
                     "{count} records stay in {directory}; to have them sent, move them to the new spool_dir"
                 ));
             }
+            self.unsynced.flush(&self.directory);
             *self = next;
             self.counters.spooled(self.count);
             return Ok(());
@@ -108,9 +117,6 @@ impl Spooler {
         self.usage.quota = rules.quota;
         self.unsynced.set_interval(rules.sync_interval);
         self.retry_interval = rules.retry_interval;
-        self.askers.clear();
-        self.queue.hold(Default::default());
-        self.queue.give_back_all();
         Ok(())
     }
 
@@ -142,18 +148,18 @@ impl Spooler {
 
     pub(crate) fn serve(&mut self, requests: &Receiver<Request>) {
         loop {
-            let retry = match () {
-                () if self.in_shortage => SHORTAGE_PAUSE,
-                () if self.queue.has_done() => DELETE_INTERVAL,
-                () => self.retry_interval,
-            };
-            let timeout = self.unsynced.due_in(Instant::now()).unwrap_or(retry).min(retry);
+            let look_in = self.look_interval().saturating_sub(self.looked.elapsed());
+            let timeout = self.unsynced.due_in(Instant::now()).unwrap_or(look_in).min(look_in);
             let received = requests.recv_timeout(timeout);
             self.unsynced.hand_over_if_due(&self.syncer, Instant::now());
             match received {
                 Ok(request) => self.handle(request),
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => self.look_around(),
+                Err(RecvTimeoutError::Disconnected) => return self.unsynced.flush(&self.directory),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.looked.elapsed() >= self.look_interval() {
+                self.looked = Instant::now();
+                self.look_around();
             }
             self.queue.take_up(self.retry_interval, Instant::now());
             self.answer();
@@ -172,7 +178,7 @@ impl Spooler {
                 self.queue.finish(&waiting.name);
                 self.remove(waiting);
             }
-            Request::Reject { waiting, reason } => self.reject(waiting.name, &reason),
+            Request::Reject { waiting, reason } => self.reject(waiting, &reason),
             Request::GiveBack { waiting } => self.queue.give_back(waiting.name),
             Request::SetAside { waiting } => self.queue.set_aside(waiting.name, Instant::now()),
             Request::Hold { users } => self.queue.hold(users),
@@ -188,8 +194,17 @@ impl Spooler {
         }
     }
 
-    /// Nothing was asked for a while: time for what could not be done before,
-    /// and for what others did in the directory.
+    /// Time between two looks around.
+    fn look_interval(&self) -> Duration {
+        match () {
+            () if self.in_shortage => SHORTAGE_PAUSE,
+            () if self.queue.has_done() => DELETE_INTERVAL,
+            () => self.retry_interval,
+        }
+    }
+
+    /// Time for what could not be done before, and for what others did in the
+    /// directory.
     fn look_around(&mut self) {
         for name in self.queue.take_done() {
             self.delete(name);
@@ -239,7 +254,7 @@ impl Spooler {
                     return None;
                 }
                 Err(error) => {
-                    log::warning(format_args!("spool file {}: {error}; it is left there", name.file.display()));
+                    self.bad.log(format_args!("spool file {}: {error}; it is left there", name.file.display()));
                     self.queue.set_aside(name, Instant::now());
                 }
             }
@@ -255,20 +270,23 @@ impl Spooler {
         }
     }
 
-    fn reject(&mut self, name: Name, reason: &str) {
+    fn reject(&mut self, waiting: Waiting, reason: &str) {
+        let Waiting { name, content } = waiting;
         let file = name.file.display();
         match self.rejected.take(&self.directory.join(&name.file)) {
             Ok(()) => {
                 let target = self.rejected.directory().display();
-                log::error(format_args!("spool file {file}: {reason}; it was moved to {target}"));
+                self.bad.log(format_args!("spool file {file}: {reason}; it was moved to {target}"));
                 self.queue.finish(&name);
-                // The size of the spool is measured when it matters.
-                self.usage.forget();
+                self.usage.subtract(content.len(), name.uid);
                 self.gone();
                 self.counters.rejected();
             }
             Err(error) => {
-                log::error(format_args!("spool file {file}: {reason}; it cannot be moved away: {error}"));
+                self.bad.log(format_args!(
+                    "spool file {file}: {reason}; it cannot be moved to {}: {error}; make that directory for the daemon's user",
+                    self.rejected.directory().display()
+                ));
                 self.queue.set_aside(name, Instant::now());
             }
         }
@@ -312,6 +330,7 @@ impl Spooler {
             }
         }
         count += self.rejected.clear()?;
+        self.fresh.clear();
         self.usage.forget();
         self.queue.suspect_more();
         self.search()?;
@@ -418,7 +437,7 @@ mod tests {
         let mut spooler = open(directory.path(), None);
         store(&mut spooler, b"one").unwrap();
         store(&mut spooler, b"two").unwrap();
-        spooler.fresh = Fresh::default();
+        spooler.fresh.clear();
         let first = directory.path().join(&spooler.queue.first().unwrap().file);
         // Reading a directory fails for every user, as a bad sector would.
         fs::rename(&first, directory.path().join("aside")).unwrap();

@@ -154,7 +154,6 @@ impl Counters {
     pub(crate) fn delivered(&self, bytes: u64, now: SystemTime) {
         add(&self.delivered_bytes, bytes);
         self.last_delivery.store(seconds(now), Ordering::Relaxed);
-        self.back_off_until.store(0, Ordering::Relaxed);
         self.touch();
         self.count(&self.delivered);
     }
@@ -181,10 +180,15 @@ impl Counters {
         self.change();
     }
 
-    /// Delivery failed; the next attempt is at `until`.
-    pub(crate) fn failed(&self, reason: &str, now: SystemTime, until: Option<SystemTime>) {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, reason.to_owned()));
+    /// When the next attempt is, after a failure; `None`: the server is well.
+    pub(crate) fn back_off_until(&self, until: Option<SystemTime>) {
         self.back_off_until.store(until.map_or(0, seconds), Ordering::Relaxed);
+        self.change();
+    }
+
+    /// A record was not delivered.
+    pub(crate) fn failed(&self, reason: &str, now: SystemTime) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, reason.to_owned()));
         self.change();
     }
 
@@ -309,7 +313,8 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1000);
         counters.accepted();
         counters.refused(RefusalReason::ShareUsed);
-        counters.failed("no answer", now, Some(now + Duration::from_secs(7)));
+        counters.failed("no answer", now);
+        counters.back_off_until(Some(now + Duration::from_secs(7)));
         StatusFile::at(&path).write(&counters, State::Running);
         let status = read(&path);
         assert_eq!((&status["state"], &status["accepted"]), (&json!("running"), &json!(1)));
@@ -317,6 +322,7 @@ mod tests {
         assert_eq!(status["last_error"], json!({"time": 1000, "message": "no answer"}));
         assert_eq!((&status["back_off_until"], &status["last_delivery"]), (&json!(1007), &Value::Null));
         counters.delivered(500, now);
+        counters.back_off_until(None);
         StatusFile::at(&path).write(&counters, State::Stopped);
         let status = read(&path);
         assert_eq!((&status["back_off_until"], &status["last_delivery"]), (&Value::Null, &json!(1000)));

@@ -19,6 +19,9 @@ use crate::log;
 /// commit of its journal, and not one for each file.
 const FILES_MAX: usize = 16;
 
+/// Time until a busy syncer is asked again.
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
+
 /// What is to be made safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Batch {
@@ -61,6 +64,13 @@ impl SyncQueue {
         self.due.get_or_insert(now + self.interval);
     }
 
+    /// Syncs all that waits, here and now: nobody will later.
+    pub(crate) fn flush(&mut self, directory: &Path) {
+        if self.due.take().is_some() {
+            sync_or_say(directory, &std::mem::replace(&mut self.waiting, Batch::Files(Vec::new())));
+        }
+    }
+
     /// Time until the next sync; `None` if nothing waits.
     pub(crate) fn due_in(&self, now: Instant) -> Option<Duration> {
         self.due.map(|due| due.saturating_duration_since(now))
@@ -82,9 +92,6 @@ impl SyncQueue {
     }
 }
 
-/// Time until a busy syncer is asked again.
-const BUSY_PAUSE: Duration = Duration::from_millis(100);
-
 /// Starts the syncer: a thread of its own, because senders wait for the
 /// spooler, and syncing takes long. It ends when the sender is dropped.
 pub(crate) fn start(directory: &Path) -> io::Result<Sender<Batch>> {
@@ -92,13 +99,17 @@ pub(crate) fn start(directory: &Path) -> io::Result<Sender<Batch>> {
     let directory = directory.to_owned();
     thread::Builder::new().name("syncer".into()).spawn(move || {
         for batch in batches {
-            if let Err(error) = sync(&directory, &batch) {
-                let directory = directory.display();
-                log::error(format_args!("spool_dir {directory}: {error}; a power failure may take records"));
-            }
+            sync_or_say(&directory, &batch);
         }
     })?;
     Ok(sender)
+}
+
+fn sync_or_say(directory: &Path, batch: &Batch) {
+    if let Err(error) = sync(directory, batch) {
+        let directory = directory.display();
+        log::error(format_args!("spool_dir {directory}: {error}; a power failure may take records"));
+    }
 }
 
 /// Syncs the files that are still there, and then their names.

@@ -218,7 +218,7 @@ fn the_spool_file_is_the_format_that_the_c_daemons_read() {
 }
 
 #[test]
-fn c3_a_chosen_configuration_file_counts_for_its_record_and_for_no_other() {
+fn c3_c7_c14_a_chosen_configuration_file_counts_for_its_record_and_for_no_other() {
     let machine = Machine::new();
     let other = Collector::start().unwrap();
     let chosen = format!("[settings]\nserver={}\ntidheader=X-Telemetry-TID: other\n", other.url());
@@ -243,7 +243,7 @@ fn c3_a_chosen_configuration_file_counts_for_its_record_and_for_no_other() {
 }
 
 #[test]
-fn a_record_with_a_file_that_telemd_does_not_trust_is_sent_nowhere() {
+fn d28_a_record_with_a_file_that_telemd_does_not_trust_is_sent_nowhere() {
     let machine = Machine::new();
     machine.sandbox.write("/etc/open.conf", "");
     let open = fs::Permissions::from_mode(0o666);

@@ -1,6 +1,7 @@
 //! The life of telemd: its start, consent, reload, idleness and end.
 
 use std::fs::{self};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -149,12 +150,15 @@ fn told(socket: &UnixDatagram, enough: impl Fn(&str) -> bool) -> String {
 fn the_service_manager_is_told_of_readiness_reloads_and_life() {
     let machine = Machine::new();
     let socket = UnixDatagram::bind(machine.sandbox.path("/run/notify")).unwrap();
+    machine.sandbox.write("/run/telemd.log", "");
+    let log = fs::metadata(machine.sandbox.path("/run/telemd.log")).unwrap();
+    let stream = format!("{}:{}", log.dev(), log.ino());
     let mut command = machine.sandbox.command("sh");
     command
         .args(["-c", "WATCHDOG_PID=$$ exec /usr/local/bin/telemd"])
         .env("NOTIFY_SOCKET", "/run/notify")
         .env("WATCHDOG_USEC", "400000")
-        .env("JOURNAL_STREAM", "1:1");
+        .env("JOURNAL_STREAM", stream);
     let telemd = machine.sandbox.spawn(command);
     told(&socket, |all| all.contains("READY=1\n"));
     told(&socket, |all| all.matches("WATCHDOG=1").count() >= 3);
@@ -307,8 +311,8 @@ fn the_configuration_can_be_checked_without_starting() {
     sandbox.configure("spool_max_size=7\nunknown_key=1");
     let output = succeed(sandbox.command("/usr/local/bin/telemd").arg("--check"));
     let settings = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(settings.contains("spool_max_size=7  # line 2\n"), "{settings}");
-    assert!(settings.contains("record_expiry=1200  # default\n"), "{settings}");
+    assert!(settings.contains("# line 2\nspool_max_size=7\n"), "{settings}");
+    assert!(settings.contains("# default\nrecord_expiry=1200\n"), "{settings}");
     let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(warnings.contains("telemetrics.conf:3: unknown key \"unknown_key\" is ignored"), "{warnings}");
     assert!(!sandbox.path("/run/telem-0").exists());

@@ -134,7 +134,7 @@ for name in os.listdir(sys.argv[1]):
         continue
     assert stat.S_ISREG(about.st_mode) and about.st_uid == os.getuid(), name
     assert stat.S_IMODE(about.st_mode) == 0o600, (name, oct(about.st_mode))
-    record = {'mtime': about.st_mtime_ns}
+    record = {'mtime': about.st_mtime_ns, 'name': name}
     with open(path, 'rb') as file:
         line = file.readline()
         if line.startswith(b'CFG:'):
@@ -150,7 +150,8 @@ for name in os.listdir(sys.argv[1]):
     assert body.endswith(b'\n'), name
     record['body'] = body.decode('latin-1')
     records.append(record)
-records.sort(key=lambda record: record['mtime'])
+# Those of the same tick of the clock have any order.
+records.sort(key=lambda record: (record['mtime'], record['name']))
 json.dump(records, sys.stdout)
 "#;
 
