@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use record::config::{Key, Settings};
+use record::spool_file::SpoolFile;
 use ureq::Agent;
 use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderName, HeaderValue, Request};
@@ -16,6 +17,7 @@ use crate::answer::Verdict;
 use crate::courier::{Failure, Parcel, Transport};
 use crate::record_config::{self, RecordConfigError};
 use crate::request_form::RequestForm;
+use crate::spool::Waiting;
 use crate::{files, log, settings};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,6 +28,17 @@ const BUFFER: usize = 16 * 1024;
 const CERTIFICATES_MAX: usize = 16 * 1024 * 1024;
 /// By this header a collector knows a record that comes again.
 const RECORD_ID: HeaderName = HeaderName::from_static("x-telemetry-record-id");
+
+/// What a server is told that it may answer with.
+pub const ACCEPT: &str = "*/*";
+
+/// The request for a record, to be looked at: of what goes over the wire, only
+/// `Host`, `Accept` ([`ACCEPT`]) and `Content-Length` are not in it.
+pub fn request_of(settings: &Settings, waiting: &Waiting) -> Result<Request<Vec<u8>>, String> {
+    let record = SpoolFile::decode(&waiting.content).map_err(|error| error.to_string())?;
+    let parcel = Parcel { record: &record, id: waiting.record_id(), uid: waiting.name.uid };
+    HttpTransport::new(settings.clone()).request(&parcel)
+}
 
 /// Posts records to the server of the settings.
 pub(crate) struct HttpTransport {
@@ -66,7 +79,7 @@ fn agent(roots: RootCerts) -> Agent {
         .max_redirects_will_error(false)
         .http_status_as_error(false)
         .user_agent("")
-        .accept("*/*")
+        .accept(ACCEPT)
         .accept_encoding("")
         .build()
         .into()
