@@ -125,7 +125,7 @@ impl telem_record {
     }
 
     /// The header lines.
-    pub(crate) fn header_lines(&self) -> [&[u8]; Header::COUNT] {
+    pub fn header_lines(&self) -> [&[u8]; Header::COUNT] {
         let mut lines = [[].as_slice(); Header::COUNT];
         for (bytes, &line) in lines.iter_mut().zip(&self.headers) {
             if !line.is_null() {

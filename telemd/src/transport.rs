@@ -10,7 +10,7 @@ use record::config::{Key, Settings};
 use record::spool_file::SpoolFile;
 use ureq::Agent;
 use ureq::http::header::RETRY_AFTER;
-use ureq::http::{HeaderName, HeaderValue, Request};
+use ureq::http::{self, HeaderName, HeaderValue, Request};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::answer::Verdict;
@@ -40,6 +40,18 @@ pub fn request_of(settings: &Settings, waiting: &Waiting) -> Result<Request<Vec<
     HttpTransport::new(settings.clone()).request(&parcel)
 }
 
+/// Whether records could be sent with these settings, as far as that can be
+/// told without sending one; tells what is wrong.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    tid_header(settings.text(Key::TidHeader))?;
+    let transport = HttpTransport::new(settings.clone());
+    transport.address(Request::post(&transport.server).body(Vec::new()))?;
+    match settings.text(Key::CaInfo) {
+        b"" => Ok(()),
+        _ => roots(settings).map(|_| ()),
+    }
+}
+
 /// Posts records to the server of the settings.
 pub(crate) struct HttpTransport {
     settings: Settings,
@@ -52,7 +64,10 @@ pub(crate) struct HttpTransport {
 
 impl HttpTransport {
     pub(crate) fn new(settings: Settings) -> Self {
-        let tid = tid_header(settings.text(Key::TidHeader));
+        let tid = tid_header(settings.text(Key::TidHeader)).unwrap_or_else(|reason| {
+            log::error(format_args!("{reason}; requests go without it"));
+            None
+        });
         let form = RequestForm::of(&settings);
         Self { server: settings.shown(Key::Server), form, tid, settings, agent: OnceLock::new() }
     }
@@ -112,18 +127,14 @@ fn roots(settings: &Settings) -> Result<RootCerts, String> {
 }
 
 /// A line without colon means that none is sent.
-fn tid_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-    let colon = line.iter().position(|&byte| byte == b':')?;
-    let (name, value) = line.split_at_checked(colon)?;
+fn tid_header(line: &[u8]) -> Result<Option<(HeaderName, HeaderValue)>, String> {
+    let Some(colon) = line.iter().position(|&byte| byte == b':') else { return Ok(None) };
+    let (name, value) = line.split_at(colon);
     let name = HeaderName::from_bytes(name.trim_ascii());
-    let value = HeaderValue::from_bytes(value.strip_prefix(b":")?.trim_ascii());
+    let value = HeaderValue::from_bytes(value.get(1..).unwrap_or_default().trim_ascii());
     match (name, value) {
-        (Ok(name), Ok(value)) => Some((name, value)),
-        _ => {
-            let line = String::from_utf8_lossy(line);
-            log::error(format_args!("tidheader {line:?} is no header line; requests go without it"));
-            None
-        }
+        (Ok(name), Ok(value)) => Ok(Some((name, value))),
+        _ => Err(format!("tidheader {:?} is no header line", String::from_utf8_lossy(line))),
     }
 }
 
@@ -159,7 +170,12 @@ impl HttpTransport {
         if let Some((name, value)) = &self.tid {
             request = request.header(name, value);
         }
-        let request = request.body(body).map_err(|error| format!("server {}: {error}", self.server))?;
+        self.address(request.body(body))
+    }
+
+    /// The request, if its address is one.
+    fn address(&self, request: Result<Request<Vec<u8>>, http::Error>) -> Result<Request<Vec<u8>>, String> {
+        let request = request.map_err(|error| format!("server {}: {error}", self.server))?;
         if !matches!(request.uri().scheme_str(), Some("http" | "https")) {
             return Err(format!("server {}: the address must start with http:// or https://", self.server));
         }
