@@ -11,6 +11,10 @@ mandir = $(datarootdir)/man
 sysconfdir = /etc
 localstatedir = /var
 socketdir = /run
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+bashcompletiondir = $(datadir)/bash-completion/completions
+zshcompletiondir = $(datadir)/zsh/site-functions
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
 # What the configuration file shows as default of the key `server`.
 server = https://clr.telemetry.intel.com/v3/collector
 
@@ -39,21 +43,23 @@ release = $(BUILD)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 # The directories are built in; no variable of the environment moves them later.
 cargo = TELEMETRY_SYSCONFDIR='$(sysconfdir)' TELEMETRY_LOCALSTATEDIR='$(localstatedir)' \
 	TELEMETRY_DATADIR='$(datadir)' TELEMETRY_SOCKETDIR='$(socketdir)' TELEMETRY_SERVER='$(server)' \
+	TELEMETRY_TMPFILESDIR='$(tmpfilesdir)' \
 	CARGO_TARGET_DIR='$(BUILD)' $(CARGO)
 # What an installation depends on: `make install` builds again only if these
 # are others than `make` had.
 built_with = LINK=$(LINK) sysconfdir=$(sysconfdir) localstatedir=$(localstatedir) datadir=$(datadir) \
-	socketdir=$(socketdir) server=$(server) version=$(version)
+	socketdir=$(socketdir) tmpfilesdir=$(tmpfilesdir) server=$(server) version=$(version)
 # The installed manual pages name the installed paths.
 with_paths = sed -e 's|/usr/share/defaults|$(datadir)/defaults|g' -e 's|/etc/telemetrics|$(sysconfdir)/telemetrics|g' \
-	-e 's|/var/\(spool\|lib\|log\)/|$(localstatedir)/\1/|g' -e 's|/run/telem-0|$(socketdir)/telem-0|g' \
+	-e 's|/var/\(spool\|lib\|log\|cache\)/|$(localstatedir)/\1/|g' -e 's|/run/telem|$(socketdir)/telem|g' \
+	-e 's|/usr/lib/tmpfiles.d|$(tmpfilesdir)|g' \
 	-e 's|https://clr.telemetry.intel.com/v3/collector|$(server)|g'
 export CC CFLAGS LDFLAGS OBJCOPY AR
 
-.PHONY: all deps library telemd built generate check check-long bench demo \
-	install install-library install-telemd uninstall clean stage
+.PHONY: all deps library telemd telemctl built generate check check-long bench demo \
+	install install-library install-telemd install-telemctl uninstall clean stage
 
-all: library telemd
+all: library telemd telemctl
 	@echo '$(built_with)' > '$(release)/built-with'
 
 built:
@@ -73,11 +79,14 @@ library:
 telemd:
 	$(cargo) build --release $(CARGOFLAGS) -p telemd
 
+telemctl:
+	$(cargo) build --release $(CARGOFLAGS) -p telemctl
+
 # The committed files that are made from the code.
 generate:
 	$(CARGO) run -q $(CARGOFLAGS) -p generate
 
-install: install-library install-telemd
+install: install-library install-telemd install-telemctl
 
 install-library: built
 	$(INSTALL) -d '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)' '$(DESTDIR)$(mandir)/man3'
@@ -103,10 +112,30 @@ install-telemd: built
 		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/'"$$page" || exit; \
 	done
 
+# The journal's reader is the same program under its old name.
+install-telemctl: built
+	$(INSTALL) -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(tmpfilesdir)' \
+		'$(DESTDIR)$(bashcompletiondir)' '$(DESTDIR)$(zshcompletiondir)' '$(DESTDIR)$(fishcompletiondir)'
+	$(INSTALL) -m 755 '$(release)/telemctl' '$(DESTDIR)$(bindir)/telemctl'
+	ln -sf telemctl '$(DESTDIR)$(bindir)/telem_journal'
+	$(with_paths) packaging/tmpfiles.d/telemetrics-dirs.conf > '$(release)/page'
+	$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(tmpfilesdir)/telemetrics-dirs.conf'
+	for tool in telemctl telem_journal; do \
+		$(with_paths) "man1/$$tool.1" > '$(release)/page' && \
+		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/man1/'"$$tool.1" && \
+		$(INSTALL) -m 644 "packaging/completions/$$tool.bash" '$(DESTDIR)$(bashcompletiondir)/'"$$tool" && \
+		$(INSTALL) -m 644 "packaging/completions/_$$tool" '$(DESTDIR)$(zshcompletiondir)/'"_$$tool" && \
+		$(INSTALL) -m 644 "packaging/completions/$$tool.fish" '$(DESTDIR)$(fishcompletiondir)/'"$$tool.fish" || exit; \
+	done
+
 uninstall:
 	rm -f $(foreach name,$(realname) $(soname) libtelemetry.so libtelemetry.a pkgconfig/libtelemetry.pc,'$(DESTDIR)$(libdir)/$(name)') \
 		'$(DESTDIR)$(includedir)/telemetry.h' $(foreach page,$(man3),'$(DESTDIR)$(mandir)/man3/$(page)') \
-		'$(DESTDIR)$(bindir)/telemd' '$(DESTDIR)$(mandir)/man5/telemetrics.conf.5' '$(DESTDIR)$(mandir)/man8/telemd.8'
+		'$(DESTDIR)$(bindir)/telemd' '$(DESTDIR)$(mandir)/man5/telemetrics.conf.5' '$(DESTDIR)$(mandir)/man8/telemd.8' \
+		'$(DESTDIR)$(tmpfilesdir)/telemetrics-dirs.conf' \
+		$(foreach tool,telemctl telem_journal,'$(DESTDIR)$(bindir)/$(tool)' '$(DESTDIR)$(mandir)/man1/$(tool).1' \
+		'$(DESTDIR)$(bashcompletiondir)/$(tool)' '$(DESTDIR)$(zshcompletiondir)/_$(tool)' \
+		'$(DESTDIR)$(fishcompletiondir)/$(tool).fish')
 
 # A whole run in the build folder: a program, telemd, a collector.
 demo:

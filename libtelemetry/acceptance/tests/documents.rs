@@ -12,7 +12,7 @@ use tempfile::TempDir;
 #[test]
 fn generated_files_are_up_to_date() {
     for (name, content) in generate::files().unwrap() {
-        let committed = fs::read_to_string(project().join(name)).unwrap();
+        let committed = fs::read_to_string(project().join(&name)).unwrap();
         assert!(committed == content, "{name} differs from the code; run `make generate`");
     }
 }
@@ -92,8 +92,9 @@ fn an_installation_can_go_to_the_directories_of_a_distribution() {
     let destination = TempDir::new().unwrap();
     let multiarch = "/usr/lib/x86_64-linux-gnu";
     // What is built in stays as it is staged, so that nothing is built again.
-    let built_in = "datadir=/usr/local/share";
-    make_install(&destination, &["prefix=/usr", built_in, &format!("libdir={multiarch}"), "mandir=/usr/share/man"]);
+    let built_in = ["datadir=/usr/local/share", "tmpfilesdir=/usr/local/lib/tmpfiles.d"];
+    let installed = ["prefix=/usr", &format!("libdir={multiarch}"), "mandir=/usr/share/man"];
+    make_install(&destination, &[built_in.as_slice(), &installed].concat());
     let path = |path: &str| destination.path().join(path.trim_start_matches('/'));
     let library = |name: &str| path(multiarch).join(name);
     assert!(library("libtelemetry.so.4.1.0").is_file());
@@ -113,7 +114,7 @@ fn an_installation_can_go_to_the_directories_of_a_distribution() {
 
 fn manual_pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
-    for section in ["man3", "man5", "man8"] {
+    for section in ["man1", "man3", "man5", "man8"] {
         for entry in fs::read_dir(project().join(section)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension != "in") {
