@@ -14,6 +14,7 @@ fish_completions = $(datarootdir)/fish/vendor_completions.d
 sysconfdir = /etc
 localstatedir = /var
 socketdir = /run
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
 # What the configuration file shows as default of the key `server`.
 server = https://clr.telemetry.intel.com/v3/collector
 
@@ -42,19 +43,21 @@ release = $(BUILD)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 # The directories are built in; no variable of the environment moves them later.
 cargo = TELEMETRY_SYSCONFDIR='$(sysconfdir)' TELEMETRY_LOCALSTATEDIR='$(localstatedir)' \
 	TELEMETRY_DATADIR='$(datadir)' TELEMETRY_SOCKETDIR='$(socketdir)' TELEMETRY_SERVER='$(server)' \
+	TELEMETRY_TMPFILESDIR='$(tmpfilesdir)' \
 	CARGO_TARGET_DIR='$(BUILD)' $(CARGO)
 # What an installation depends on: `make install` builds again only if these
 # are others than `make` had.
 built_with = LINK=$(LINK) sysconfdir=$(sysconfdir) localstatedir=$(localstatedir) datadir=$(datadir) \
-	socketdir=$(socketdir) server=$(server) version=$(version)
+	socketdir=$(socketdir) tmpfilesdir=$(tmpfilesdir) server=$(server) version=$(version)
 # The installed manual pages name the installed paths.
 with_paths = sed -e 's|/usr/share/defaults|$(datadir)/defaults|g' -e 's|/etc/telemetrics|$(sysconfdir)/telemetrics|g' \
-	-e 's|/var/\(spool\|lib\|log\)/|$(localstatedir)/\1/|g' -e 's|/run/telem-0|$(socketdir)/telem-0|g' \
+	-e 's|/var/\(spool\|lib\|log\|cache\)/|$(localstatedir)/\1/|g' -e 's|/run/telem|$(socketdir)/telem|g' \
+	-e 's|/usr/lib/tmpfiles.d|$(tmpfilesdir)|g' \
 	-e 's|https://clr.telemetry.intel.com/v3/collector|$(server)|g'
 export CC CFLAGS LDFLAGS OBJCOPY AR
 
 # Programs of people and scripts, and those that find something to report.
-tools = telem-record-gen
+tools = telem-record-gen telemctl
 probes = hprobe
 # They share the library that is installed with them.
 with_library = TELEMETRY_LIBDIR="$$(cd '$(release)/linked' && pwd)" $(cargo) build --release $(CARGOFLAGS)
@@ -120,16 +123,30 @@ install-telemd: built
 
 install-tools: built
 	$(call install_programs,$(tools))
+	# The journal's reader is the same program under its old name.
+	ln -sf telemctl '$(DESTDIR)$(bindir)/telem_journal'
+	$(call install_pages,telem_journal)
+	$(INSTALL) -d '$(DESTDIR)$(tmpfilesdir)'
+	$(with_paths) packaging/tmpfiles.d/telemetrics-dirs.conf > '$(release)/page'
+	$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(tmpfilesdir)/telemetrics-dirs.conf'
 
 install-probes: built
 	$(call install_programs,$(probes))
 
-# Each with its manual page and its shell completions.
+# Each with what is read about it.
 define install_programs
-	$(INSTALL) -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(bash_completions)' '$(DESTDIR)$(zsh_completions)' \
+	$(INSTALL) -d '$(DESTDIR)$(bindir)'
+	for program in $(1); do \
+		$(INSTALL) -m 755 "$(release)/$$program" '$(DESTDIR)$(bindir)/'"$$program" || exit; \
+	done
+	$(call install_pages,$(1))
+endef
+
+# Manual pages and shell completions.
+define install_pages
+	$(INSTALL) -d '$(DESTDIR)$(mandir)/man1' '$(DESTDIR)$(bash_completions)' '$(DESTDIR)$(zsh_completions)' \
 		'$(DESTDIR)$(fish_completions)'
 	for program in $(1); do \
-		$(INSTALL) -m 755 "$(release)/$$program" '$(DESTDIR)$(bindir)/'"$$program" && \
 		$(with_paths) "man1/$$program.1" > '$(release)/page' && \
 		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/man1/'"$$program.1" && \
 		$(INSTALL) -m 644 "completions/bash/$$program" '$(DESTDIR)$(bash_completions)/'"$$program" && \
@@ -142,9 +159,10 @@ uninstall:
 	rm -f $(foreach name,$(realname) $(soname) libtelemetry.so libtelemetry.a pkgconfig/libtelemetry.pc,'$(DESTDIR)$(libdir)/$(name)') \
 		'$(DESTDIR)$(includedir)/telemetry.h' $(foreach page,$(man3),'$(DESTDIR)$(mandir)/man3/$(page)') \
 		'$(DESTDIR)$(bindir)/telemd' '$(DESTDIR)$(mandir)/man5/telemetrics.conf.5' '$(DESTDIR)$(mandir)/man8/telemd.8' \
-		$(foreach program,$(tools) $(probes),'$(DESTDIR)$(bindir)/$(program)' '$(DESTDIR)$(mandir)/man1/$(program).1' \
-		'$(DESTDIR)$(bash_completions)/$(program)' '$(DESTDIR)$(zsh_completions)/_$(program)' \
-		'$(DESTDIR)$(fish_completions)/$(program).fish')
+		'$(DESTDIR)$(tmpfilesdir)/telemetrics-dirs.conf' \
+		$(foreach program,$(tools) telem_journal $(probes),'$(DESTDIR)$(bindir)/$(program)' \
+		'$(DESTDIR)$(mandir)/man1/$(program).1' '$(DESTDIR)$(bash_completions)/$(program)' \
+		'$(DESTDIR)$(zsh_completions)/_$(program)' '$(DESTDIR)$(fish_completions)/$(program).fish')
 
 # A whole run in the build folder: a program, telemd, a collector.
 demo:

@@ -391,7 +391,7 @@ fn salt() -> io::Result<u32> {
 }
 
 /// The name of a record; `None` for an entry that is none.
-fn name_of(entry: &fs::DirEntry) -> io::Result<Option<Name>> {
+pub fn name_of(entry: &fs::DirEntry) -> io::Result<Option<Name>> {
     let is_hidden = entry.file_name().as_bytes().starts_with(b".");
     if is_hidden || !entry.file_type()?.is_file() {
         return Ok(None);

@@ -4,6 +4,7 @@
 //!
 //! `make generate` writes them; a test compares.
 
+mod commands;
 mod programs;
 
 use std::path::{Path, PathBuf};

@@ -5,11 +5,16 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::root;
+use crate::{commands, root};
 
 /// The programs for people and scripts.
-fn programs() -> [Command; 2] {
-    [telem_record_gen::CommandLine::command(), hprobe::CommandLine::command()]
+fn programs() -> [Command; 4] {
+    [
+        telem_record_gen::CommandLine::command(),
+        telemctl::command_line::telemctl(),
+        telemctl::command_line::telem_journal(),
+        hprobe::CommandLine::command(),
+    ]
 }
 
 /// Their generated files.
@@ -42,7 +47,7 @@ fn manual(program: &Command) -> Result<String> {
         render(&man, &mut text)?;
         page = page.replace(place, &String::from_utf8(text)?);
     }
-    Ok(page)
+    Ok(page.replace("@COMMANDS@\n", &commands::manual(program)?))
 }
 
 /// As in the pages that are written by hand.

@@ -92,8 +92,9 @@ fn an_installation_can_go_to_the_directories_of_a_distribution() {
     let destination = TempDir::new().unwrap();
     let multiarch = "/usr/lib/x86_64-linux-gnu";
     // What is built in stays as it is staged, so that nothing is built again.
-    let built_in = "datadir=/usr/local/share";
-    make_install(&destination, &["prefix=/usr", built_in, &format!("libdir={multiarch}"), "mandir=/usr/share/man"]);
+    let built_in = ["datadir=/usr/local/share", "tmpfilesdir=/usr/local/lib/tmpfiles.d"];
+    let installed = ["prefix=/usr", &format!("libdir={multiarch}"), "mandir=/usr/share/man"];
+    make_install(&destination, &[built_in.as_slice(), &installed].concat());
     let path = |path: &str| destination.path().join(path.trim_start_matches('/'));
     let library = |name: &str| path(multiarch).join(name);
     assert!(library("libtelemetry.so.4.1.0").is_file());
