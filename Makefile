@@ -35,11 +35,21 @@ functions = tm_set_config_file tm_create_record tm_set_payload tm_set_event_id \
 man3 = telemetry.3 tm_create_record.3 tm_set_payload.3 tm_set_event_id.3 \
 	tm_send_record.3 tm_free_record.3 tm_set_config_file.3 tm_is_opted_in.3
 
+# Where sources are while they are compiled stays out of what is built. Flags
+# are separated by the byte 0x1F, so that the directories may have blanks.
+cargo_home = $(or $(CARGO_HOME),$(HOME)/.cargo)
+blank := $(subst ,, )
+separator := $(shell printf '\037')
+without_build_paths = CC_SHELL_ESCAPED_FLAGS=1 \
+	CFLAGS="$(CFLAGS) '-ffile-prefix-map=$(CURDIR)=.' '-ffile-prefix-map=$(cargo_home)=/cargo'" \
+	CARGO_ENCODED_RUSTFLAGS='$(subst $(blank),$(separator),$(strip $(RUSTFLAGS)))$(if $(RUSTFLAGS),$(separator))$(\
+	)--remap-path-prefix=$(CURDIR)=.$(separator)--remap-path-prefix=$(cargo_home)=/cargo'
+
 release = $(BUILD)/$(if $(CARGO_BUILD_TARGET),$(CARGO_BUILD_TARGET)/)release
 # The directories are built in; no variable of the environment moves them later.
 cargo = TELEMETRY_SYSCONFDIR='$(sysconfdir)' TELEMETRY_LOCALSTATEDIR='$(localstatedir)' \
 	TELEMETRY_DATADIR='$(datadir)' TELEMETRY_SOCKETDIR='$(socketdir)' TELEMETRY_SERVER='$(server)' \
-	CARGO_TARGET_DIR='$(BUILD)' $(CARGO)
+	CARGO_TARGET_DIR='$(BUILD)' $(without_build_paths) $(CARGO)
 # What an installation depends on: `make install` builds again only if these
 # are others than `make` had.
 built_with = LINK=$(LINK) sysconfdir=$(sysconfdir) localstatedir=$(localstatedir) datadir=$(datadir) \
@@ -86,21 +96,21 @@ install-library: built
 	ln -sf '$(realname)' '$(DESTDIR)$(libdir)/libtelemetry.so'
 	$(INSTALL) -m 644 '$(release)/linked/libtelemetry.a' '$(DESTDIR)$(libdir)/libtelemetry.a'
 	$(INSTALL) -m 644 include/telemetry.h '$(DESTDIR)$(includedir)/telemetry.h'
+	$(INSTALL) -m 644 /dev/null '$(DESTDIR)$(libdir)/pkgconfig/libtelemetry.pc'
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@exec_prefix@|$(exec_prefix:$(prefix)%=$${prefix}%)|' \
 		-e 's|@libdir@|$(libdir)|' -e 's|@includedir@|$(includedir:$(prefix)%=$${prefix}%)|' \
-		-e 's|@version@|$(version)|' pkgconfig/libtelemetry.pc.in > '$(release)/libtelemetry.pc'
-	$(INSTALL) -m 644 '$(release)/libtelemetry.pc' '$(DESTDIR)$(libdir)/pkgconfig/libtelemetry.pc'
+		-e 's|@version@|$(version)|' pkgconfig/libtelemetry.pc.in > '$(DESTDIR)$(libdir)/pkgconfig/libtelemetry.pc'
 	for page in $(man3); do \
-		$(with_paths) "man3/$$page" > '$(release)/page' && \
-		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/man3/'"$$page" || exit; \
+		$(INSTALL) -m 644 /dev/null '$(DESTDIR)$(mandir)/man3/'"$$page" && \
+		$(with_paths) "man3/$$page" > '$(DESTDIR)$(mandir)/man3/'"$$page" || exit; \
 	done
 
 install-telemd: built
 	$(INSTALL) -d '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man5' '$(DESTDIR)$(mandir)/man8'
 	$(INSTALL) -m 755 '$(release)/telemd' '$(DESTDIR)$(bindir)/telemd'
 	for page in man5/telemetrics.conf.5 man8/telemd.8; do \
-		$(with_paths) "$$page" > '$(release)/page' && \
-		$(INSTALL) -m 644 '$(release)/page' '$(DESTDIR)$(mandir)/'"$$page" || exit; \
+		$(INSTALL) -m 644 /dev/null '$(DESTDIR)$(mandir)/'"$$page" && \
+		$(with_paths) "$$page" > '$(DESTDIR)$(mandir)/'"$$page" || exit; \
 	done
 
 uninstall:
