@@ -56,7 +56,7 @@ built_with = LINK=$(LINK) sysconfdir=$(sysconfdir) localstatedir=$(localstatedir
 	socketdir=$(socketdir) server=$(server) version=$(version)
 # The installed manual pages name the installed paths.
 with_paths = sed -e 's|/usr/share/defaults|$(datadir)/defaults|g' -e 's|/etc/telemetrics|$(sysconfdir)/telemetrics|g' \
-	-e 's|/var/\(spool\|lib\|log\)/|$(localstatedir)/\1/|g' -e 's|/run/telem-0|$(socketdir)/telem-0|g' \
+	-e 's|/var/\(spool\|lib\|log\|cache\)/|$(localstatedir)/\1/|g' -e 's|/run/telem-0|$(socketdir)/telem-0|g' \
 	-e 's|https://clr.telemetry.intel.com/v3/collector|$(server)|g'
 export CC CFLAGS LDFLAGS OBJCOPY AR
 
@@ -87,7 +87,7 @@ telemd:
 generate:
 	$(CARGO) run -q $(CARGOFLAGS) -p generate
 
-install: install-library install-telemd
+install: install-library install-telemd install-services
 
 install-library: built
 	$(INSTALL) -d '$(DESTDIR)$(libdir)/pkgconfig' '$(DESTDIR)$(includedir)' '$(DESTDIR)$(mandir)/man3'
@@ -113,7 +113,7 @@ install-telemd: built
 		$(with_paths) "$$page" > '$(DESTDIR)$(mandir)/'"$$page" || exit; \
 	done
 
-uninstall:
+uninstall: uninstall-services
 	rm -f $(foreach name,$(realname) $(soname) libtelemetry.so libtelemetry.a pkgconfig/libtelemetry.pc,'$(DESTDIR)$(libdir)/$(name)') \
 		'$(DESTDIR)$(includedir)/telemetry.h' $(foreach page,$(man3),'$(DESTDIR)$(mandir)/man3/$(page)') \
 		'$(DESTDIR)$(bindir)/telemd' '$(DESTDIR)$(mandir)/man5/telemetrics.conf.5' '$(DESTDIR)$(mandir)/man8/telemd.8'
@@ -140,3 +140,6 @@ bench: deps
 
 clean:
 	$(cargo) clean
+
+# Services, and the packages.
+include packaging/packages.mk

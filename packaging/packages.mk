@@ -1,0 +1,43 @@
+# Services, users, directories and the default configuration.
+
+unitdir = $(prefix)/lib/systemd/system
+presetdir = $(prefix)/lib/systemd/system-preset
+sysusersdir = $(prefix)/lib/sysusers.d
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
+defaultsdir = $(datadir)/defaults/telemetrics
+
+# The units of the probes come with the probes.
+units = $(notdir $(wildcard packaging/systemd/telemd*) $(if $(wildcard probes),$(wildcard packaging/systemd/hprobe*)))
+# NAME:UNIT. Scripts and units of others know the two daemons of the C project.
+unit_aliases = telemprobd.socket:telemd.socket telemprobd.service:telemd.service \
+	telempostd.path:telemd.path telempostd.service:telemd.service \
+	telemprobd-update-trigger.service:telemd-update-trigger.service
+alias_names = $(foreach alias,$(unit_aliases),$(firstword $(subst :, ,$(alias))))
+service_files = $(addprefix $(unitdir)/,$(units) $(alias_names)) $(presetdir)/90-telemetrics.preset \
+	$(sysusersdir)/telemetrics.conf $(tmpfilesdir)/telemetrics-dirs.conf $(defaultsdir)/telemetrics.conf
+
+# The service manager makes the directory of the status file below /run, and
+# wants its name without that.
+with_unit_paths = $(with_paths) -e 's|/usr/bin/|$(bindir)/|g' \
+	-e 's|^RuntimeDirectory=telemetry$$|RuntimeDirectory=$(patsubst /run/%,%,$(socketdir)/telemetry)|'
+# Installs one file with the paths of this installation: SOURCE, DIRECTORY.
+define install_with_paths
+$(INSTALL) -m 644 /dev/null '$(DESTDIR)$(2)/$(notdir $(1))'
+$(with_unit_paths) '$(1)' > '$(DESTDIR)$(2)/$(notdir $(1))'
+
+endef
+
+.PHONY: install-services uninstall-services
+
+install-services: built
+	$(INSTALL) -d $(foreach directory,$(unitdir) $(presetdir) $(sysusersdir) $(tmpfilesdir) $(defaultsdir),'$(DESTDIR)$(directory)')
+	$(foreach unit,$(units),$(call install_with_paths,packaging/systemd/$(unit),$(unitdir)))
+	for alias in $(unit_aliases); do ln -sf "$${alias#*:}" '$(DESTDIR)$(unitdir)/'"$${alias%:*}" || exit; done
+	$(INSTALL) -m 644 packaging/preset/90-telemetrics.preset '$(DESTDIR)$(presetdir)/90-telemetrics.preset'
+	$(INSTALL) -m 644 packaging/sysusers.d/telemetrics.conf '$(DESTDIR)$(sysusersdir)/telemetrics.conf'
+	$(call install_with_paths,packaging/tmpfiles.d/telemetrics-dirs.conf,$(tmpfilesdir))
+	$(call install_with_paths,packaging/telemetrics.conf,$(defaultsdir))
+
+uninstall-services:
+	rm -f $(foreach file,$(service_files),'$(DESTDIR)$(file)')
+	[ ! -d '$(DESTDIR)$(defaultsdir)' ] || rmdir -p --ignore-fail-on-non-empty '$(DESTDIR)$(defaultsdir)'
