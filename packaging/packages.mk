@@ -1,4 +1,5 @@
-# Services, users, directories and the default configuration.
+# Services, users, directories and the default configuration; the source
+# tarball and the packages.
 
 unitdir = $(prefix)/lib/systemd/system
 presetdir = $(prefix)/lib/systemd/system-preset
@@ -27,7 +28,7 @@ $(with_unit_paths) '$(1)' > '$(DESTDIR)$(2)/$(notdir $(1))'
 
 endef
 
-.PHONY: install-services uninstall-services
+.PHONY: install-services uninstall-services dist deb rpm
 
 install-services: built
 	$(INSTALL) -d $(foreach directory,$(unitdir) $(presetdir) $(sysusersdir) $(tmpfilesdir) $(defaultsdir),'$(DESTDIR)$(directory)')
@@ -41,3 +42,15 @@ install-services: built
 uninstall-services:
 	rm -f $(foreach file,$(service_files),'$(DESTDIR)$(file)')
 	[ ! -d '$(DESTDIR)$(defaultsdir)' ] || rmdir -p --ignore-fail-on-non-empty '$(DESTDIR)$(defaultsdir)'
+
+# The tarball and the packages.
+packages = $(BUILD)/packages
+
+dist:
+	@CARGO='$(CARGO)' CARGOFLAGS='$(CARGOFLAGS)' packaging/dist '$(version)' '$(packages)'
+
+deb: dist
+	@SERVER='$(server)' packaging/build-deb '$(version)' '$(packages)'
+
+rpm: dist
+	@SERVER='$(server)' packaging/build-rpm '$(version)' '$(packages)'
