@@ -132,7 +132,8 @@ stage:
 check: deps
 	@ci/check
 
-check-long: deps
+check-long:
+	@LINK='$(LINK)' ci/deps long
 	@ci/check-long
 
 bench: deps
