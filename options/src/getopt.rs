@@ -126,6 +126,7 @@ impl<W: Iterator<Item = OsString>> Reader<'_, W> {
 
     fn take(&mut self, argument: &Arg, value: Option<OsString>, help: Request) -> Result<(), End> {
         match argument.get_action() {
+            ArgAction::HelpLong => return Err(End::Asked(Request::LongHelp)),
             ArgAction::Help => return Err(End::Asked(help)),
             ArgAction::Version => return Err(End::Asked(Request::Version)),
             _ => {}

@@ -21,7 +21,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Command, FromArgMatches, Parser};
 
 pub use config_file::ConfigFile;
 use getopt::{End, Request};
@@ -72,7 +72,12 @@ pub fn complain(message: impl Display) {
 
 /// Reads the words of a command line, the program's own name first.
 pub fn read<T: Parser>(words: impl IntoIterator<Item = OsString>) -> Result<T, Ended> {
-    let mut command = T::command().no_binary_name(true).args_override_self(true);
+    read_by(T::command(), words)
+}
+
+/// The same, by a command that defines the options of `T`.
+pub fn read_by<T: FromArgMatches>(command: Command, words: impl IntoIterator<Item = OsString>) -> Result<T, Ended> {
+    let mut command = command.no_binary_name(true).args_override_self(true);
     command.build();
     let mut words = words.into_iter();
     let program = words.next().unwrap_or_else(|| command.get_name().into());

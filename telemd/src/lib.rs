@@ -33,7 +33,7 @@ mod listed;
 mod local_copy;
 mod log;
 pub mod machine_id;
-mod opt_in;
+pub mod opt_in;
 mod options;
 mod proxy;
 mod queue;
@@ -103,12 +103,12 @@ fn exit_code(error: &DaemonError) -> ExitCode {
 }
 
 /// Prints the settings in effect, as they stand in a file, and above each where
-/// it comes from.
+/// it comes from. The first line names the file that was read.
 fn check(options: &Options) -> Result<(), DaemonError> {
-    let settings = settings::load(options.config_file.as_deref())?;
+    let loaded = settings::load_with_file(options.config_file.as_deref())?;
+    println!("# {}", loaded.origin());
     for key in Key::ALL {
-        let source = settings.line(key).map_or("default".to_owned(), |line| format!("line {line}"));
-        println!("# {source}\n{}={}", key.name(), settings.shown(key));
+        println!("# {}\n{}={}", loaded.source(key), key.name(), loaded.settings.shown(key));
     }
     Ok(())
 }

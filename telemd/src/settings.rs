@@ -50,14 +50,34 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
 }
 
+impl Loaded {
+    /// Where all of it comes from.
+    pub fn origin(&self) -> String {
+        self.file.as_ref().map_or("the built-in defaults".to_owned(), |file| file.display().to_string())
+    }
+
+    /// Where a setting comes from: a line of a file, or `default`.
+    pub fn source(&self, key: Key) -> String {
+        match (&self.file, self.settings.line(key)) {
+            (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+            _ => "default".to_owned(),
+        }
+    }
+}
+
 /// Reads the file that was chosen, or else the first that exists of the
 /// administrator's and the distribution's. Logs the warnings.
 pub(crate) fn load(chosen: Option<&Path>) -> Result<Settings, SettingsError> {
+    load_with_file(chosen).map(|loaded| loaded.settings)
+}
+
+/// The same, with the file.
+pub(crate) fn load_with_file(chosen: Option<&Path>) -> Result<Loaded, SettingsError> {
     let loaded = read_settings(chosen)?;
-    for warning in loaded.warnings {
-        log::warning(format_args!("{}:{warning}", loaded.file.as_deref().unwrap_or(Path::new("")).display()));
+    for warning in &loaded.warnings {
+        log::warning(format_args!("{}:{warning}", loaded.origin()));
     }
-    Ok(loaded.settings)
+    Ok(loaded)
 }
 
 /// The same, for who has another place for the warnings.

@@ -107,9 +107,14 @@ impl System {
 
     /// Installs packages from files, and what they depend on.
     pub fn install(&self, packages: &[PathBuf]) {
+        self.install_by(packages, |program| self.command(program));
+    }
+
+    /// The same, by commands of the running system.
+    pub fn install_by(&self, packages: &[PathBuf], command: impl Fn(&str) -> Command) {
         let directory = self.path("/root/packages");
         fs::create_dir(&directory).expect("a directory in /root");
-        let mut command = self.command("apt-get");
+        let mut command = command("apt-get");
         command.args(["install", "-y", "--no-install-recommends"]);
         for package in packages {
             let name = package.file_name().expect("a file");

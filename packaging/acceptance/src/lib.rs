@@ -1,5 +1,6 @@
 //! Tools for the tests of the installation, the services and the packages.
 
+pub mod booted;
 pub mod build;
 pub mod debian;
 pub mod unit;

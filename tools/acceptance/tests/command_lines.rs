@@ -170,10 +170,10 @@ fn help_and_version_act_the_moment_they_are_met() {
     assert_eq!(ran(&["-c", "not valid", "-V"]), Ran::well(&version), "the class is judged later");
 }
 
-/// Both use the library that is installed with them.
+/// All use the library that is installed with them.
 #[test]
 fn the_programs_need_the_shared_library_and_the_c_library() {
-    for program in ["telem-record-gen", "hprobe"] {
+    for program in ["telem-record-gen", "telemctl", "hprobe"] {
         let path = sandbox::installation().join("bin").join(program);
         let dynamic = stdout_of(std::process::Command::new("readelf").args(["-W", "--dynamic"]).arg(path));
         let mut needed: Vec<&str> = dynamic

@@ -22,6 +22,9 @@ pub(crate) fn on_error(message: &str) -> &'static str {
         None if has("configuration file") => {
             "a program chose this file for its records; see telemctl rejected list, and allow_user_config in telemetrics.conf(5)"
         }
+        None if has("the system has no certificates") => {
+            "install the package ca-certificates, or put a PEM file into the key cainfo"
+        }
         None if has("cainfo") => "put a PEM file that user telemetry can read in its place, or remove the key cainfo",
         None if has("InvalidContentType") => {
             "who answers there does not speak TLS; look at http:// or https:// and the port in the key server"
@@ -29,8 +32,11 @@ pub(crate) fn on_error(message: &str) -> &'static str {
         None if has("certificate") => {
             "the server's certificate is not trusted; look at the key cainfo, the clock, and the name in the key server"
         }
-        None if has("must start with http") || has("invalid uri") || has("invalid URI") || has("bad uri") => {
+        None if has("not an address") || has("must start with http") => {
             "correct the key server; telemctl config shows it"
+        }
+        None if has("in the environment is not understood") => {
+            "correct the variable in the environment of telemd, as in http://proxy.example.org:3128"
         }
         None if has("refused") => {
             "nobody listens there; look at the port in the key server, and whether the server runs"

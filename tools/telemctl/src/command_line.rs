@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueHint};
 use jiff::Timestamp;
+use telemetry::Severity;
 
 use crate::local_time;
 
@@ -104,25 +105,23 @@ pub enum Command {
     Test(TestOptions),
 }
 
-/// Of `journal`, and of telem_journal. The options of the C tool follow the
-/// rules of getopt_long(3).
+/// Of `journal`, and of telem_journal: read by the rules of getopt_long(3).
 #[derive(Debug, Args)]
-#[command(args_override_self = true, infer_long_args = true)]
 pub struct JournalOptions {
     /// Only the record with this id
-    #[arg(short, long = "record_id", alias = "record-id", value_name = "ID", allow_hyphen_values = true)]
+    #[arg(short, long = "record_id", alias = "record-id", value_name = "ID")]
     pub record_id: Option<OsString>,
 
     /// Only records of the event with this id
-    #[arg(short, long = "event_id", alias = "event-id", value_name = "ID", allow_hyphen_values = true)]
+    #[arg(short, long = "event_id", alias = "event-id", value_name = "ID")]
     pub event_id: Option<OsString>,
 
     /// Only records of this class, or, if it ends in /*, of those that start so
-    #[arg(short, long, value_name = "CLASS", allow_hyphen_values = true)]
+    #[arg(short, long, value_name = "CLASS")]
     pub classification: Option<OsString>,
 
     /// Only records that were delivered in the boot with this id
-    #[arg(short, long = "boot_id", alias = "boot-id", value_name = "ID", allow_hyphen_values = true)]
+    #[arg(short, long = "boot_id", alias = "boot-id", value_name = "ID")]
     pub boot_id: Option<OsString>,
 
     /// Print also the payload, if it was kept (record_retention_enabled)
@@ -134,11 +133,11 @@ pub struct JournalOptions {
     pub verbose: bool,
 
     /// Only records that were delivered at this time or later: RFC 3339, or relative to now as in -2h
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = local_time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = local_time::parse)]
     pub since: Option<Timestamp>,
 
     /// Only records that were delivered before this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = local_time::parse)]
+    #[arg(long, value_name = "TIME", value_parser = local_time::parse)]
     pub until: Option<Timestamp>,
 
     /// Wait for more records, and print each when it is delivered
@@ -148,10 +147,6 @@ pub struct JournalOptions {
     /// Print each record as a JSON object in a line of its own
     #[arg(long)]
     pub json: bool,
-
-    /// Words that are no options are ignored, as they always were.
-    #[arg(hide = true)]
-    pub operands: Vec<OsString>,
 
     /// Help.
     #[command(flatten)]
@@ -178,8 +173,8 @@ pub struct PreviewOptions {
     pub class: String,
 
     /// Severity of the record: 1 (low) to 4 (critical)
-    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4))]
-    pub severity: u32,
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = severity)]
+    pub severity: Severity,
 
     /// Payload of the record
     #[arg(short, long, value_name = "TEXT", default_value = "hello\n", hide_default_value = true)]
@@ -291,6 +286,11 @@ pub struct TestOptions {
     /// Help.
     #[command(flatten)]
     pub help: Help,
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    let number: u32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    Severity::try_from(number).map_err(|error| error.to_string())
 }
 
 /// The whole command line.

@@ -2,10 +2,9 @@
 //! of them can be used.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use record::config::{Key, Settings};
+use record::config::Key;
 use serde::Serialize;
 use telemd::settings::{self, Loaded};
 use telemd::transport;
@@ -34,7 +33,7 @@ struct Setting {
 pub(crate) fn run(options: &ConfigOptions, out: &mut Output) -> Result<ExitCode, Failure> {
     let loaded = settings::read_settings(options.config_file.as_deref()).map_err(Failure::new)?;
     let mut warnings: Vec<String> =
-        loaded.warnings.iter().map(|warning| format!("{}:{warning}", file_of(&loaded))).collect();
+        loaded.warnings.iter().map(|warning| format!("{}:{warning}", loaded.origin())).collect();
     let problem = transport::check(&loaded.settings).err();
     warnings.extend(problem.clone());
     if options.json {
@@ -48,7 +47,7 @@ pub(crate) fn run(options: &ConfigOptions, out: &mut Output) -> Result<ExitCode,
             eprintln!("{warning}");
         }
         match (options.check, &problem) {
-            (true, None) => writeln!(out, "{}: can be used", file_of(&loaded))?,
+            (true, None) => writeln!(out, "{}: can be used", loaded.origin())?,
             (true, Some(_)) => {}
             (false, _) => print(&loaded, out)?,
         }
@@ -60,28 +59,15 @@ fn print(loaded: &Loaded, out: &mut Output) -> io::Result<()> {
     for key in Key::ALL {
         let value = one_line(loaded.settings.shown(key).as_bytes());
         let assignment = format!("{}={value}", key.name());
-        writeln!(out, "{assignment:60} # {}", source(loaded.file.as_deref(), &loaded.settings, key))?;
+        writeln!(out, "{assignment:60} # {}", loaded.source(key))?;
     }
     Ok(())
 }
 
-fn file_of(loaded: &Loaded) -> String {
-    loaded.file.as_ref().map_or("the built-in defaults".to_owned(), |file| file.display().to_string())
-}
-
-/// Where a setting comes from: a line of a file, or `default`.
-pub(crate) fn source(file: Option<&Path>, settings: &Settings, key: Key) -> String {
-    match (file, settings.line(key)) {
-        (Some(file), Some(line)) => format!("{}:{line}", file.display()),
-        _ => "default".to_owned(),
-    }
-}
-
 /// Where records go, and where that is said.
 pub(crate) fn destination(loaded: &Loaded) -> String {
-    let from = |key| source(loaded.file.as_deref(), &loaded.settings, key);
     match loaded.settings.boolean(Key::RecordServerDeliveryEnabled) {
-        true => format!("{} ({})", loaded.settings.shown(Key::Server), from(Key::Server)),
-        false => format!("none: delivery is switched off ({})", from(Key::RecordServerDeliveryEnabled)),
+        true => format!("{} ({})", loaded.settings.shown(Key::Server), loaded.source(Key::Server)),
+        false => format!("none: delivery is switched off ({})", loaded.source(Key::RecordServerDeliveryEnabled)),
     }
 }

@@ -9,8 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::FromArgMatches;
 use jiff::Timestamp;
+use options::Ended;
 use record::{event_id, paths, spool_file};
 use serde::Serialize;
 use telemd::files;
@@ -19,7 +19,7 @@ use telemd::journal_line::{LINES_KEPT, Line};
 use crate::command_line::{JournalOptions, telem_journal};
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::{follow, getopt, local_time};
+use crate::{follow, local_time};
 
 const CLASSIFICATION_WIDTH: usize = 30;
 /// Titles of the columns, and their widths.
@@ -36,24 +36,24 @@ const TITLES: [(&str, usize); 5] = [
 pub(crate) fn main(program: &str, arguments: &[OsString], out: &mut Output) -> Result<ExitCode, Failure> {
     let mut command = telem_journal().bin_name(program);
     let words = [OsString::from(program)].into_iter().chain(arguments.iter().cloned());
-    let options = match command.try_get_matches_from_mut(words) {
-        Ok(matches) => JournalOptions::from_arg_matches(&matches).map_err(Failure::new)?,
-        Err(error) => {
-            let message = getopt::message(program, &error, arguments);
-            if let Some(message) = &message {
-                eprintln!("{message}");
-            }
-            write!(out, "{}", command.render_long_help())?;
-            return Ok(if message.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+    let message = match options::read_by::<JournalOptions>(command.clone(), words) {
+        Ok(options) => return show(&options, out),
+        Err(Ended::Asked(help)) => {
+            write!(out, "{help}")?;
+            return Ok(ExitCode::SUCCESS);
         }
+        Err(Ended::Misused(message)) => message,
+        Err(Ended::Refused(reason)) => format!("{program}: {reason}"),
     };
-    show(&options, out)
+    eprintln!("{message}");
+    write!(out, "{}", command.render_long_help())?;
+    Ok(ExitCode::FAILURE)
 }
 
 /// Shows the journal.
 pub(crate) fn show(options: &JournalOptions, out: &mut Output) -> Result<ExitCode, Failure> {
     let journal = content(Path::new(paths::JOURNAL)).map_err(|error| {
-        eprintln!("ERROR: Error while opening journal file: {}", strerror(&error));
+        eprintln!("ERROR: Error while opening journal file: {}", telemetry::os_text(&error));
         Failure::new("Unable to open journal")
     })?;
     let lines: Vec<&[u8]> = lines_of(&journal).collect();
@@ -70,11 +70,6 @@ pub(crate) fn show(options: &JournalOptions, out: &mut Output) -> Result<ExitCod
     }
     view.total(count, out)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The error as strerror(3) has it, without its number.
-fn strerror(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.to_string(), |errno| nix::errno::Errno::from_raw(errno).desc().to_owned())
 }
 
 /// The whole file; nothing if there is none.

@@ -7,7 +7,7 @@
 //! As `telem_journal` it is the journal's reader alone.
 
 #![deny(clippy::unwrap_used, clippy::indexing_slicing)]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod advice;
 pub mod command_line;
@@ -17,7 +17,6 @@ mod directory_watch;
 mod dispatch;
 mod failure;
 mod follow;
-mod getopt;
 mod is_active;
 mod journal;
 mod launch;
@@ -31,7 +30,6 @@ mod record_files;
 mod rejected;
 mod restart;
 mod running;
-mod send;
 mod spool;
 mod start;
 mod status;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use record::config::Key;
-use record::header::Header;
+use record::header::{Header, Headers};
 use record::spool_file::{self, SpoolFile};
 use serde::Serialize;
 use telemd::request_form::RequestForm;
@@ -17,14 +17,15 @@ use telemd::settings::{self, Loaded};
 use telemd::spool::Waiting;
 use telemd::spool_name::{Name, Urgency, nanoseconds};
 use telemd::{machine_id, transport};
+use telemetry::Record;
 
 use crate::command_line::PreviewOptions;
-use crate::config::source;
 use crate::failure::Failure;
 use crate::origin;
 use crate::output::Output;
-use crate::send::Record;
 
+/// Version of the payload's format, as probes have it.
+const PAYLOAD_VERSION: u32 = 1;
 /// Stands for an id that telemd has not made yet.
 const NEW_MACHINE_ID: &str = "(a new random id)";
 
@@ -101,24 +102,27 @@ fn preview(options: &PreviewOptions, loaded: &Loaded) -> Result<Preview, Failure
 
 /// The record as telemd would have it in its spool.
 fn as_it_would_wait(options: &PreviewOptions) -> Result<Waiting, Failure> {
-    let record = Record::new(options.severity, &options.class, &options.payload).map_err(|error| {
-        Failure::new(format_args!(
-            "the library does not make this record: {error}; \
-             a class is namespace/kind/detail, a payload printable ASCII and white space"
-        ))
-    })?;
+    let record = sample(options)
+        .map_err(|error| Failure::new(format_args!("the library does not make this record: {error}")))?;
     let now = SystemTime::now();
     let id = machine_id::current(now).map_err(|error| Failure::new(format_args!("machine id: {error}")))?;
     let id = id.unwrap_or_else(|| NEW_MACHINE_ID.into());
-    // As the library cuts it.
-    let payload = options.payload.as_bytes();
-    let payload = payload.get(..record::payload::MAX).unwrap_or(payload);
-    let content = record
-        .with_headers(|headers| spool_file::encode(None, &headers.with(Header::MachineId, &id), payload))
-        .map_err(Failure::new)?;
+    let lines = record.header_lines().concat();
+    let (headers, _) = Headers::decode(&lines).map_err(Failure::new)?;
+    let content = spool_file::encode(None, &headers.with(Header::MachineId, &id), payload(options));
     let user = nix::unistd::Uid::effective().as_raw();
     let name = Name::new(Urgency::Ordinary, nanoseconds(now), user, std::process::id());
     Ok(Waiting { name, content })
+}
+
+fn sample(options: &PreviewOptions) -> Result<Record, telemetry::Error> {
+    Record::new(options.severity, &options.class, PAYLOAD_VERSION)?.payload(payload(options))
+}
+
+/// The payload, as the C functions cut it.
+fn payload(options: &PreviewOptions) -> &[u8] {
+    let payload = options.payload.as_bytes();
+    payload.get(..telemetry::PAYLOAD_MAX).unwrap_or(payload)
 }
 
 /// Why the request has its form.
@@ -132,11 +136,11 @@ fn form(loaded: &Loaded) -> String {
 
 /// The name of a setting and its place.
 fn setting(loaded: &Loaded, key: Key) -> String {
-    format!("{} ({})", key.name(), source(loaded.file.as_deref(), &loaded.settings, key))
+    format!("{} ({})", key.name(), loaded.source(key))
 }
 
 fn print(preview: &Preview, loaded: &Loaded, out: &mut Output) -> io::Result<()> {
-    if !crate::send::is_opted_in() {
+    if !telemetry::is_opted_in() {
         writeln!(out, "This machine is not opted in: nothing is sent. If it were, this would be:\n")?;
     } else if !preview.delivery {
         let place = setting(loaded, Key::RecordServerDeliveryEnabled);

@@ -6,11 +6,11 @@ use record::paths;
 use telemd::settings;
 
 use crate::failure::Failure;
-use crate::{launch, send, units, work_directories};
+use crate::{launch, units, work_directories};
 
 /// Starts all services, if the machine is opted in.
 pub(crate) fn run() -> Result<ExitCode, Failure> {
-    if !send::is_opted_in() {
+    if !telemetry::is_opted_in() {
         return Err(Failure::new("Opt in to telemetry first."));
     }
     if units::are_managed() {

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::is_active::INACTIVE;
 use crate::output::{Mood, Output, one_line, records};
 use crate::record_files::RecordFiles;
-use crate::{advice, config, local_time, running, send, units};
+use crate::{advice, config, local_time, running, units};
 
 /// Exit status if it is switched on and does not work.
 const TROUBLE: u8 = 4;
@@ -71,7 +71,7 @@ pub(crate) fn run(options: &StatusOptions, out: &mut Output) -> Result<ExitCode,
 }
 
 fn look(loaded: &Result<Loaded, SettingsError>) -> Status {
-    let opted_in = send::is_opted_in();
+    let opted_in = telemetry::is_opted_in();
     let units: Vec<Unit> = match units::are_managed() {
         true => UNITS.map(|unit| Unit { unit, state: units::state(unit) }).into(),
         false => Vec::new(),

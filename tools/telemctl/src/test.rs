@@ -6,27 +6,25 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use record::config::Key;
-use record::header::Header;
+use record::header::{Header, Headers};
 use record::paths;
 use record::spool_file::SpoolFile;
 use telemd::journal_line::Line;
 use telemd::report::Report;
 use telemd::settings;
+use telemetry::{Record, Severity};
 
 use crate::command_line::TestOptions;
 use crate::directory_watch::DirectoryWatch;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::record_files::RecordFiles;
-use crate::send::{self, Record};
 use crate::{advice, config, journal};
 
 /// As hprobe has it.
 const CLASS: &str = "org.clearlinux/heartbeat/ping";
 const PAYLOAD: &str = "hello\n";
-const SEVERITY: u32 = 1;
 
 /// Where the heartbeat stopped. The numbers are exit statuses.
 #[derive(Clone, Copy)]
@@ -41,29 +39,21 @@ enum Station {
 
 /// Sends a heartbeat; tells by its status where it came to.
 pub(crate) fn run(options: &TestOptions, out: &mut Output) -> Result<ExitCode, Failure> {
-    if !send::is_opted_in() {
+    if !telemetry::is_opted_in() {
         return stopped(Station::Consent, out, "this machine is not opted in; telemctl opt-in");
     }
     let loaded = settings::read_settings(None).map_err(Failure::new)?;
-    let record = Record::new(SEVERITY, CLASS, PAYLOAD).map_err(Failure::new)?;
-    let event_id = record.event_id().map_err(Failure::new)?;
+    let mut record =
+        Record::new(Severity::Low, CLASS, 1).and_then(|record| record.payload(PAYLOAD)).map_err(Failure::new)?;
+    let event_id = event_id(&record)?;
     let before = Report::read(Path::new(paths::STATUS)).ok();
     let watch = Watch::new(event_id, before);
-    if let Err(errno) = record.send() {
-        return match errno {
-            Errno::ECONNREFUSED | Errno::ENOENT => {
-                let socket = loaded.settings.shown(Key::SocketPath);
-                stopped(
-                    Station::Socket,
-                    out,
-                    format_args!("nobody listens at {socket} ({}); telemctl start", errno.desc()),
-                )
-            }
-            errno => stopped(
-                Station::Intake,
-                out,
-                format_args!("telemd did not take it: {}; {}", errno.desc(), cause(errno)),
-            ),
+    if let Err(error) = record.send() {
+        let socket = loaded.settings.shown(Key::SocketPath);
+        let remedy = error.remedy().unwrap_or("Its log may say more (journalctl -u telemd).");
+        return match error.is_about_connecting() {
+            true => stopped(Station::Socket, out, format_args!("{socket}: {error}\n{remedy}")),
+            false => stopped(Station::Intake, out, format_args!("telemd did not take it: {error}\n{remedy}")),
         };
     }
     writeln!(out, "telemd took the heartbeat, event {}", String::from_utf8_lossy(&watch.event_id))?;
@@ -106,17 +96,10 @@ fn stopped(station: Station, out: &mut Output, reason: impl std::fmt::Display) -
     Ok(ExitCode::from(station as u8))
 }
 
-/// Why telemd may not take a record.
-fn cause(errno: Errno) -> &'static str {
-    match errno {
-        Errno::EDQUOT => "the spool is full: telemctl spool list, and spool_max_size in telemetrics.conf(5)",
-        Errno::ENOSPC => "the disk of spool_dir is full",
-        Errno::EACCES => "this user must not write to the socket; look at its mode",
-        Errno::ETIMEDOUT => "it does not answer; look at its log (journalctl -u telemd)",
-        Errno::EPROTO => "who listens there is not telemd; look at socket_path in telemetrics.conf(5)",
-        Errno::EINVAL => "the configuration file may be wrong: telemctl config --check",
-        _ => "its log may say more (journalctl -u telemd)",
-    }
+fn event_id(record: &Record) -> Result<Vec<u8>, Failure> {
+    let lines = record.header_lines().concat();
+    let (headers, _) = Headers::decode(&lines).map_err(Failure::new)?;
+    Ok(headers.get(Header::EventId).to_vec())
 }
 
 /// What became of the heartbeat.

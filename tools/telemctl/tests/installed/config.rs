@@ -25,12 +25,13 @@ fn every_setting_is_shown_with_the_line_that_it_comes_from() {
 }
 
 #[test]
-fn without_a_file_all_are_defaults() {
+fn without_a_file_of_the_administrator_all_are_defaults() {
     let operator = Operator::new();
     std::fs::remove_file(operator.path("/etc/telemetrics/telemetrics.conf")).unwrap();
     let done = operator.telemctl(&["config"]);
     assert!(done.status == 0 && done.stdout.lines().all(|line| line.ends_with("# default")), "{done:?}");
-    assert_eq!(operator.telemctl(&["config", "--check"]).all(), (0, "the built-in defaults: can be used\n", ""));
+    let shipped = "/usr/local/share/defaults/telemetrics/telemetrics.conf: can be used\n";
+    assert_eq!(operator.telemctl(&["config", "--check"]).all(), (0, shipped, ""));
 }
 
 #[test]

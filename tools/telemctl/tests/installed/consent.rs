@@ -246,6 +246,25 @@ fn deletion_follows_no_symbolic_links() {
 }
 
 #[test]
+fn records_that_could_not_be_found_are_not_sent_under_the_next_consent() {
+    let operator = Operator::new();
+    operator.machine.sandbox.write("/var/mine/spool/aB3xY9", RECORD);
+    operator.machine.sandbox.configure("spool_dir=/var/mine/spool\nrecord_expiry=abc");
+    let done = operator.telemctl(&["opt-out"]);
+    assert!(done.status == 1 && done.stderr.contains("telemetrics.conf:3: record_expiry"), "{done:?}");
+    assert!(has(&operator, "/var/mine/spool/aB3xY9"), "nobody knows where it is");
+
+    let url = operator.machine.collector.url();
+    operator.machine.sandbox.configure(&format!("spool_dir=/var/mine/spool\nserver={url}"));
+    assert_eq!(operator.telemctl(&["opt-in"]).status, 0);
+    let _telemd = operator.machine.sandbox.start_telemd();
+    assert!(!has(&operator, "/var/mine/spool/aB3xY9"));
+    assert_eq!(operator.telemctl(&["test"]).status, 0);
+    let received = operator.machine.receive();
+    assert_eq!(received.header("classification").unwrap(), "org.clearlinux/heartbeat/ping", "the first that arrives");
+}
+
+#[test]
 fn records_in_a_directory_of_the_configuration_go_and_nothing_else_in_it() {
     let operator = full();
     operator.machine.sandbox.configure("spool_dir=/var/mine/spool");

@@ -70,13 +70,20 @@ fn it_stays_when_it_is_idle_because_nobody_would_start_it_again() {
 #[test]
 fn t8_directories_are_made_as_their_list_says() {
     let operator = Operator::new();
-    for directory in ["/var/lib/telemetry", "/var/spool/telemetry", "/var/log/telemetry", "/var/cache/telemetry"] {
+    for directory in [
+        "/var/lib/telemetry",
+        "/var/spool/telemetry",
+        "/var/spool/rejected",
+        "/var/log/telemetry",
+        "/var/cache/telemetry",
+    ] {
         fs::remove_dir_all(operator.path(directory)).unwrap();
     }
     assert_eq!(operator.telemctl(&["start"]).all(), (0, "", ""));
     for (directory, mode) in [
         ("/var/lib/telemetry", 0o755),
         ("/var/spool/telemetry", 0o750),
+        ("/var/spool/rejected", 0o700),
         ("/var/log/telemetry", 0o750),
         ("/var/log/telemetry/records", 0o750),
         ("/var/cache/telemetry", 0o750),

@@ -1,11 +1,10 @@
-//! What is installed beside the program: manual pages, completions, and that
-//! all of it can be taken away.
+//! What is installed beside the program: manual pages and completions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sandbox::{installation, project};
+use sandbox::installation;
 
 use crate::operator::Operator;
 
@@ -81,24 +80,4 @@ fn the_manual_page_names_every_exit_status() {
     ] {
         assert!(section.contains(said), "{said}: {section}");
     }
-}
-
-#[test]
-fn what_is_installed_can_be_taken_away_again() {
-    let destination = tempfile::tempdir().unwrap();
-    let make = |target: &str| {
-        let mut make = Command::new("make");
-        make.arg("-s").arg("-C").arg(project()).args([target, "prefix=/usr/local"]).env_remove("MAKEFLAGS");
-        let output = make.arg(format!("DESTDIR={}", destination.path().display())).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    };
-    make("install");
-    for file in
-        ["bin/telemctl", "bin/telem_journal", "share/man/man1/telem_journal.1", "lib/tmpfiles.d/telemetrics-dirs.conf"]
-    {
-        assert!(destination.path().join("usr/local").join(file).exists(), "{file}");
-    }
-    make("uninstall");
-    let find = Command::new("find").arg(destination.path()).args(["!", "-type", "d"]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&find.stdout), "");
 }

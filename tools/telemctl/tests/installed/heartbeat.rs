@@ -64,20 +64,24 @@ fn without_consent_it_stops_before_anything_is_sent() {
 fn without_a_telemd_it_stops_at_the_socket() {
     let operator = Operator::new();
     let done = operator.telemctl(&["test"]);
-    let expected = "stopped at the socket of telemd: nobody listens at /run/telem-0 \
-                    (No such file or directory); telemctl start\n";
+    let expected = "stopped at the socket of telemd: /run/telem-0: No such file or directory: there is no socket of \
+                    the daemon, or the chosen configuration file is gone\nStart the daemon by 'telemctl start'.\n";
     assert_eq!(done.all(), (4, expected, ""));
     drop(std::os::unix::net::UnixListener::bind(operator.path("/run/telem-0")).unwrap());
     let done = operator.telemctl(&["test"]);
-    assert!(done.status == 4 && done.stdout.contains("(Connection refused)"), "{done:?}");
+    assert!(
+        done.status == 4 && done.stdout.contains(": Connection refused: no daemon listens on its socket\n"),
+        "{done:?}"
+    );
 }
 
 #[test]
 fn a_refusal_stops_it_at_the_intake_with_the_reason() {
     let (operator, _telemd) = with_server("spool_max_size=0");
     let done = operator.telemctl(&["test"]);
-    let expected = "stopped at the intake of telemd: telemd did not take it: Quota exceeded; \
-                    the spool is full: telemctl spool list, and spool_max_size in telemetrics.conf(5)\n";
+    let expected = "stopped at the intake of telemd: telemd did not take it: Disk quota exceeded: the daemon has no \
+                    room for the record\nMake room on its disk, or raise spool_max_size or spool_user_share in \
+                    telemetrics.conf.\n";
     assert_eq!(done.all(), (5, expected, ""));
 
     let operator = Operator::new();
@@ -88,7 +92,7 @@ fn a_refusal_stops_it_at_the_intake_with_the_reason() {
         let _ = peer::read_frame(&mut connection);
     });
     let done = operator.telemctl(&["test"]);
-    assert!(done.status == 5 && done.stdout.contains("who listens there is not telemd"), "{done:?}");
+    assert!(done.status == 5 && done.stdout.contains("what listens on the socket is no telemetry daemon"), "{done:?}");
 }
 
 #[test]
@@ -185,6 +189,22 @@ fn for_each_way_not_to_reach_a_server_there_is_something_to_do() {
         ("server=not an address".into(), "not an address", "correct the key server"),
     ] {
         let (operator, _telemd) = with_server(&configuration);
+        assert_advice(&operator, error, advice);
+    }
+}
+
+#[test]
+fn for_what_the_environment_of_telemd_lacks_there_is_something_to_do() {
+    // Takes connections.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    for (variable, value, error, advice) in [
+        ("SSL_CERT_FILE", "/nonexistent.pem", "the system has no certificates", "the package ca-certificates"),
+        ("https_proxy", "ftp://proxy.invalid/", "https_proxy in the environment is not understood", "the variable"),
+    ] {
+        let operator = Operator::new();
+        operator.machine.sandbox.configure(&format!("server=https://{address}/"));
+        let _telemd = operator.machine.sandbox.start_telemd_with(&[(variable, value)]);
         assert_advice(&operator, error, advice);
     }
 }

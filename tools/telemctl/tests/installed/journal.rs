@@ -275,7 +275,7 @@ fn rows_can_be_chosen_by_time() {
         assert_eq!(ids(&operator, &arguments), expected, "{arguments:?}");
     }
     let done = operator.telem_journal(&["--since", "soon"]);
-    let message = "/usr/local/bin/telem_journal: option '--since': \"soon\" is neither a time";
+    let message = "/usr/local/bin/telem_journal: \"soon\" is neither a time";
     assert!(done.status == 1 && done.stderr.starts_with(message), "{done:?}");
 }
 

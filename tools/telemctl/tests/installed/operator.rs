@@ -14,9 +14,10 @@ pub(crate) const TELEMETRY: u32 = 64500;
 pub(crate) const NOBODY: u32 = 65533;
 
 /// Directories of telemd, as its list has them.
-const DIRECTORIES: [&str; 6] = [
+const DIRECTORIES: [&str; 7] = [
     "/var/lib/telemetry",
     "/var/spool/telemetry",
+    "/var/spool/rejected",
     "/var/log/telemetry",
     "/var/log/telemetry/records",
     "/var/cache/telemetry",

@@ -1,49 +1,23 @@
-//! The Debian packages: built, judged, installed into a new system, used and
-//! purged. Needs root, and Debian's servers.
+//! The packages in a system in which no service manager runs.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::process::{Child, Stdio};
 
-use collector::{Collector, Received};
-use packaging_acceptance::build::{packages, packages_elsewhere, with_ending};
+use collector::Collector;
 use packaging_acceptance::debian::System;
-use packaging_acceptance::succeed;
 use packaging_acceptance::unit::Unit;
 use sandbox::wait_until;
-use tempfile::TempDir;
 
-/// How long a test waits for a record.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::{opt_in, receive, system, tutorial, user_packages};
+
 /// A spool file as the C daemon leaves it, and the machine id in it.
 const LEFT_RECORD: &str = "telemd/tests/data/spool-file-of-the-c-daemon";
 const LEFT_MACHINE_ID: &str = "00112233445566778899aabbccddeeff";
 /// A line of a journal of the C daemon.
 const LEFT_LINE: &str = "cf766ce3cccaed4456b236056aa3b781\x1e1700000100\x1eorg.example/demo/before\x1e\
                          0123456789abcdef0123456789abcdef\x1e9abc1703-7daf-49a2-9bbf-3876299f9470\n";
-
-/// The directory of the packages, which are built once.
-fn built() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| packages("deb"))
-}
-
-/// The packages that users install.
-fn user_packages() -> Vec<PathBuf> {
-    let mut packages = with_ending(built(), ".deb");
-    packages.retain(|path| !path.to_string_lossy().contains("-dbgsym_"));
-    assert_eq!(packages.len(), 3, "{packages:?}");
-    packages
-}
-
-fn system() -> System {
-    assert_eq!(fs::metadata("/proc/self").unwrap().uid(), 0, "a new system is made by root; run this test as root");
-    System::new(Path::new(env!("CARGO_TARGET_TMPDIR")))
-}
 
 /// telemd in a system, as the service manager starts it for a connection: its
 /// user, its socket, and what its unit lets it write.
@@ -75,49 +49,8 @@ impl Drop for Service {
     }
 }
 
-fn opt_in(system: &System, collector: &Collector) {
-    fs::create_dir_all(system.path("/etc/telemetrics")).unwrap();
-    fs::write(system.path("/etc/telemetrics/opt-in"), "").unwrap();
-    let configuration = format!("[settings]\nserver={}\n", collector.url());
-    fs::write(system.path("/etc/telemetrics/telemetrics.conf"), configuration).unwrap();
-}
-
-/// The tutorial program, compiled in the system by the tutorial's command.
-fn tutorial(system: &System) -> String {
-    let example = "/usr/share/doc/libtelemetry-dev/examples/test.c";
-    system.run(&["gcc", example, "-ltelemetry", "-o", "/root/test_telem"]);
-    let output = system.command("/root/test_telem").output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn receive(collector: &Collector) -> Received {
-    collector.received().recv_timeout(PATIENCE).expect("a record arrives")
-}
-
 fn uid_of_telemetry(system: &System) -> u32 {
     system.run(&["id", "-u", "telemetry"]).trim().parse().unwrap()
-}
-
-#[test]
-fn lintian_finds_neither_errors_nor_warnings() {
-    let changes = with_ending(built(), ".changes");
-    let mut lintian = Command::new("lintian");
-    lintian.args(["--allow-root", "--fail-on=error,warning"]).args(&changes);
-    assert_eq!(succeed(&mut lintian), "");
-}
-
-#[test]
-fn two_builds_in_different_directories_give_the_same_packages() {
-    let elsewhere = TempDir::new().unwrap();
-    let again = packages_elsewhere("deb", elsewhere.path());
-    for ending in [".deb", ".dsc", ".debian.tar.xz"] {
-        let (first, second) = (with_ending(built(), ending), with_ending(&again, ending));
-        assert_eq!(first.len(), second.len());
-        for (first, second) in first.iter().zip(second) {
-            assert!(fs::read(first).unwrap() == fs::read(&second).unwrap(), "{} differs", second.display());
-            println!("{} bytes, twice: {}", fs::metadata(first).unwrap().len(), first.file_name().unwrap().display());
-        }
-    }
 }
 
 #[test]
