@@ -249,6 +249,7 @@ fn deletion_follows_no_symbolic_links() {
 fn records_that_could_not_be_found_are_not_sent_under_the_next_consent() {
     let operator = Operator::new();
     operator.machine.sandbox.write("/var/mine/spool/aB3xY9", RECORD);
+    ["/var/mine/spool", "/var/mine"].map(|directory| operator.give_to_telemetry(directory));
     operator.machine.sandbox.configure("spool_dir=/var/mine/spool\nrecord_expiry=abc");
     let done = operator.telemctl(&["opt-out"]);
     assert!(done.status == 1 && done.stderr.contains("telemetrics.conf:3: record_expiry"), "{done:?}");
@@ -257,7 +258,7 @@ fn records_that_could_not_be_found_are_not_sent_under_the_next_consent() {
     let url = operator.machine.collector.url();
     operator.machine.sandbox.configure(&format!("spool_dir=/var/mine/spool\nserver={url}"));
     assert_eq!(operator.telemctl(&["opt-in"]).status, 0);
-    let _telemd = operator.machine.sandbox.start_telemd();
+    assert_eq!(operator.telemctl(&["start"]).all(), (0, "", ""));
     assert!(!has(&operator, "/var/mine/spool/aB3xY9"));
     assert_eq!(operator.telemctl(&["test"]).status, 0);
     let received = operator.machine.receive();

@@ -198,13 +198,15 @@ fn for_what_the_environment_of_telemd_lacks_there_is_something_to_do() {
     // Takes connections.
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
-    for (variable, value, error, advice) in [
-        ("SSL_CERT_FILE", "/nonexistent.pem", "the system has no certificates", "the package ca-certificates"),
-        ("https_proxy", "ftp://proxy.invalid/", "https_proxy in the environment is not understood", "the variable"),
+    let no_certificates = [("SSL_CERT_FILE", "/nonexistent.pem"), ("SSL_CERT_DIR", "/nonexistent")];
+    let no_proxy = [("https_proxy", "ftp://proxy.invalid/")];
+    for (environment, error, advice) in [
+        (no_certificates.as_slice(), "the system has no certificates", "the package ca-certificates"),
+        (&no_proxy, "https_proxy in the environment is not understood", "the variable"),
     ] {
         let operator = Operator::new();
         operator.machine.sandbox.configure(&format!("server=https://{address}/"));
-        let _telemd = operator.machine.sandbox.start_telemd_with(&[(variable, value)]);
+        let _telemd = operator.machine.sandbox.start_telemd_with(environment);
         assert_advice(&operator, error, advice);
     }
 }

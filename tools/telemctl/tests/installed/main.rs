@@ -9,6 +9,7 @@ mod heartbeat;
 mod journal;
 mod operator;
 mod preview;
+mod readme;
 mod records;
 mod services;
 mod status;

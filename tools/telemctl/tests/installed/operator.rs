@@ -73,6 +73,7 @@ impl Operator {
             fs::create_dir_all(operator.path(directory)).unwrap();
             operator.give_to_telemetry(directory);
         }
+        fs::set_permissions(operator.path("/var/spool/rejected"), fs::Permissions::from_mode(0o700)).unwrap();
         operator
     }
 

@@ -144,7 +144,7 @@ fn rejected_records_are_listed_shown_and_purged() {
     let done = operator.telemctl(&["rejected", "list"]);
     assert!(done.stdout.contains(" a/b/c ") && done.stdout.ends_with("Total records: 2\n"), "{done:?}");
     let done = operator.telemctl(&["rejected", "show", &ids[0]]);
-    assert!(done.status == 0 && done.stdout.ends_with("event_id: 1\none\n"), "{done:?}");
+    assert!(done.status == 0 && done.stdout.ends_with("event_id: 0123456789abcdef0123456789abcdef\none\n"), "{done:?}");
     assert_eq!(operator.telemctl(&["rejected", "purge"]).all(), (0, "Records deleted: 2\n", ""));
     assert!(rejected_ids(&operator).is_empty());
 }
