@@ -1,14 +1,18 @@
 //! What can be had at most: the HTTP library of telemd, with two connections
 //! and nothing else to do.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use record::spool_file::SpoolFile;
-use ureq::Agent;
-use ureq::http::{Request, StatusCode};
+use ureq::config::Config;
+use ureq::http::{Request, StatusCode, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Error};
 
 use crate::sink::Sink;
 
@@ -17,13 +21,21 @@ const CONNECTIONS: usize = 2;
 const RECORD: &str = include_str!("../../../../telemd/tests/data/spool-file-of-the-c-daemon");
 const BUFFER: usize = 16 * 1024;
 
+/// When the address of the sink is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LookUp {
+    /// As the library does it, in a thread that it starts for that.
+    ForEveryRequest,
+    Once,
+}
+
 /// Posts so many records; how many each second.
-pub(crate) fn posts_each_second(sink: &Sink, count: u64, payload: usize) -> f64 {
+pub(crate) fn posts_each_second(sink: &Sink, look_up: LookUp, count: u64, payload: usize) -> f64 {
     let each = count.div_ceil(CONNECTIONS as u64);
     let start = Arc::new(Barrier::new(CONNECTIONS + 1));
     let posters: Vec<_> = (0..CONNECTIONS)
         .map(|_| {
-            let (agent, url, start) = (agent(sink), sink.url(), Arc::clone(&start));
+            let (agent, url, start) = (agent(sink, look_up), sink.url(), Arc::clone(&start));
             thread::spawn(move || {
                 start.wait();
                 for _ in 0..each {
@@ -41,14 +53,14 @@ pub(crate) fn posts_each_second(sink: &Sink, count: u64, payload: usize) -> f64 
 }
 
 /// The same settings as telemd's.
-fn agent(sink: &Sink) -> Agent {
+fn agent(sink: &Sink, look_up: LookUp) -> Agent {
     let authority = Certificate::from_pem(sink.authority().as_bytes()).expect("a certificate");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(vec![authority])))
         .unversioned_rustls_crypto_provider(provider)
         .build();
-    Agent::config_builder()
+    let config = Agent::config_builder()
         .tls_config(tls)
         .proxy(None)
         .timeout_connect(Some(Duration::from_secs(5)))
@@ -61,8 +73,23 @@ fn agent(sink: &Sink) -> Agent {
         .user_agent("")
         .accept("*/*")
         .accept_encoding("")
-        .build()
-        .into()
+        .build();
+    match look_up {
+        LookUp::ForEveryRequest => config.into(),
+        LookUp::Once => Agent::with_parts(config, DefaultConnector::default(), Known(sink.address())),
+    }
+}
+
+/// An address that needs no look-up.
+#[derive(Debug)]
+struct Known(SocketAddr);
+
+impl Resolver for Known {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut addresses = self.empty();
+        addresses.push(self.0);
+        Ok(addresses)
+    }
 }
 
 fn post(agent: &Agent, url: &str, payload: usize) {

@@ -27,7 +27,8 @@ pub(crate) fn description() -> String {
     let directory = env::temp_dir();
     let output = Command::new("findmnt").args(["-n", "-o", "FSTYPE", "-T"]).arg(&directory).output();
     let kind = output.ok().and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
-    let kind = if kind.trim().is_empty() { "unknown" } else { kind.trim() };
+    // Where several are mounted over each other, the last is seen.
+    let kind = kind.lines().last().unwrap_or("unknown");
     format!(
         "all on {} cores; the spool is below {} (file system: {kind}), synced every 5 s as by default",
         allowed_cores().len(),

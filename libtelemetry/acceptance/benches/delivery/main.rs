@@ -55,7 +55,7 @@ fn main() {
             }
         }
     }
-    println!("Delivery of records of 1 kB: medians of {rounds} rounds (least to most)");
-    println!("{}", machine::description());
+    println!("Delivery, medians of {rounds} rounds (least to most); {}", machine::description());
+    println!("{}", experiments::description());
     print!("{table}");
 }

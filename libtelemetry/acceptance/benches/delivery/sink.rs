@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -141,7 +141,11 @@ http {{
 
     pub(crate) fn url(&self) -> String {
         let scheme = if self.scheme == Scheme::Https { "https" } else { "http" };
-        format!("{scheme}://127.0.0.1:{}/v2/collector", self.port)
+        format!("{scheme}://{}/v2/collector", self.address())
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
     /// The certificate that clients are to trust, in PEM.
