@@ -249,7 +249,9 @@ fn deletion_follows_no_symbolic_links() {
 fn records_that_could_not_be_found_are_not_sent_under_the_next_consent() {
     let operator = Operator::new();
     operator.machine.sandbox.write("/var/mine/spool/aB3xY9", RECORD);
-    ["/var/mine/spool", "/var/mine"].map(|directory| operator.give_to_telemetry(directory));
+    for directory in ["/var/mine", "/var/mine/spool"] {
+        operator.give_to_telemetry(directory);
+    }
     operator.machine.sandbox.configure("spool_dir=/var/mine/spool\nrecord_expiry=abc");
     let done = operator.telemctl(&["opt-out"]);
     assert!(done.status == 1 && done.stderr.contains("telemetrics.conf:3: record_expiry"), "{done:?}");

@@ -1,7 +1,6 @@
 //! The README: its commands are run, and its table is that of the settings.
 
 use std::fs;
-use std::time::Duration;
 
 use record::config::{Key, Settings};
 use sandbox::project;
