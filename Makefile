@@ -77,13 +77,11 @@ export CC CFLAGS LDFLAGS OBJCOPY AR
 # Programs of people and scripts, and those that find something to report.
 tools = telem-record-gen telemctl
 probes = hprobe
-# They share the library that is installed with them.
-with_library = TELEMETRY_LIBDIR="$$(cd '$(release)/linked' && pwd)" $(cargo) build --release $(CARGOFLAGS)
 
-.PHONY: all deps library telemd tools probes built generate check check-long fuzz bench demo \
+.PHONY: all deps library telemd programs built generate check check-long fuzz bench demo \
 	install install-library install-telemd install-tools install-probes uninstall clean stage
 
-all: library telemd tools probes
+all: library telemd programs
 	@echo '$(built_with)' > '$(release)/built-with'
 
 built:
@@ -103,11 +101,9 @@ library:
 telemd:
 	$(cargo) build --release $(CARGOFLAGS) -p telemd
 
-tools: library
-	$(with_library) $(addprefix -p ,$(tools))
-
-probes: library
-	$(with_library) $(addprefix -p ,$(probes))
+programs: library
+	TELEMETRY_LIBDIR="$$(cd '$(release)/linked' && pwd)" \
+		$(cargo) build --release $(CARGOFLAGS) $(addprefix -p ,$(tools) $(probes))
 
 # The committed files that are made from the code.
 generate:
