@@ -101,6 +101,7 @@ library:
 telemd:
 	$(cargo) build --release $(CARGOFLAGS) -p telemd
 
+# They share the library that is installed with them.
 programs: library
 	TELEMETRY_LIBDIR="$$(cd '$(release)/linked' && pwd)" \
 		$(cargo) build --release $(CARGOFLAGS) $(addprefix -p ,$(tools) $(probes))
