@@ -22,6 +22,7 @@ fn main() {
     let localstatedir = directory("TELEMETRY_LOCALSTATEDIR", "/var");
     let datadir = directory("TELEMETRY_DATADIR", "/usr/share");
     let socketdir = directory("TELEMETRY_SOCKETDIR", "/run");
+    let tmpfilesdir = directory("TELEMETRY_TMPFILESDIR", "/usr/lib/tmpfiles.d");
 
     let path = |name: &str, value: String| println!("cargo:rustc-env=TELEMETRY_PATH_{name}={value}");
     path("OPT_IN", format!("{sysconfdir}/telemetrics/opt-in"));
@@ -35,6 +36,7 @@ fn main() {
     path("RECORDS", format!("{localstatedir}/log/telemetry/records"));
     path("SPOOL", format!("{localstatedir}/spool/telemetry"));
     path("SOCKET", format!("{socketdir}/telem-0"));
+    path("WORK_DIRECTORIES", format!("{tmpfilesdir}/telemetrics-dirs.conf"));
 
     println!("cargo:rerun-if-env-changed=TELEMETRY_SERVER");
     let server = env::var("TELEMETRY_SERVER").unwrap_or_else(|_| DEFAULT_SERVER.to_owned());

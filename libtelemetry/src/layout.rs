@@ -124,8 +124,8 @@ impl telem_record {
         Ok(())
     }
 
-    /// The header lines.
-    pub(crate) fn header_lines(&self) -> [&[u8]; Header::COUNT] {
+    /// The header lines, in the order of the wire, each with its newline.
+    pub fn header_lines(&self) -> [&[u8]; Header::COUNT] {
         let mut lines = [[].as_slice(); Header::COUNT];
         for (bytes, &line) in lines.iter_mut().zip(&self.headers) {
             if !line.is_null() {
@@ -138,7 +138,7 @@ impl telem_record {
     }
 
     /// The payload; empty if none was set.
-    pub(crate) fn payload(&self) -> &[u8] {
+    pub fn payload(&self) -> &[u8] {
         if self.payload.is_null() {
             return &[];
         }

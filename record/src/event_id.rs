@@ -1,12 +1,53 @@
 //! The event id: 32 lower-case hexadecimal digits that tie the records of one
 //! event together.
 
+use core::fmt;
+
 /// Number of digits.
 pub const LEN: usize = 32;
 
+/// Why an event id is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Not [`LEN`] bytes, but this many.
+    Length(usize),
+    /// No digit, or one in upper case.
+    Byte {
+        /// The first such byte.
+        byte: u8,
+        /// Where it stands.
+        position: usize,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length(len) => write!(f, "it must have {LEN} characters and has {len}"),
+            Self::Byte { byte, position } => {
+                write!(f, "byte {byte:#04x} at position {position} is none of 0123456789abcdef")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Fault {}
+
 /// Whether these are exactly 32 bytes of `0123456789abcdef`.
 pub fn is_valid(event_id: &[u8]) -> bool {
-    event_id.len() == LEN && event_id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    check(event_id).is_ok()
+}
+
+/// Accepts exactly 32 bytes of `0123456789abcdef`.
+pub fn check(event_id: &[u8]) -> Result<(), Fault> {
+    if event_id.len() != LEN {
+        return Err(Fault::Length(event_id.len()));
+    }
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    match event_id.iter().enumerate().find(|&(_, &byte)| !is_digit(byte)) {
+        Some((position, &byte)) => Err(Fault::Byte { byte, position }),
+        None => Ok(()),
+    }
 }
 
 /// Prints 16 random bytes as an event id.
@@ -33,6 +74,13 @@ mod tests {
         assert!(!is_valid(b"0123456789abcdef0123456789abcde"), "31 digits");
         assert!(!is_valid(b"0123456789abcdef0123456789abcdef0"), "33 digits");
         assert!(!is_valid(b""));
+    }
+
+    #[test]
+    fn a_fault_names_the_first_bad_byte_and_its_position() {
+        assert_eq!(check(b"abc"), Err(Fault::Length(3)));
+        let fault = Fault::Byte { byte: b'F', position: 31 };
+        assert_eq!(check(b"0123456789abcdef0123456789abcdeF"), Err(fault));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! No environment variable and no argument moves them at run time: what a
 //! program may read, and what opts a machine in, must not depend on who starts
-//! the program. `make sysconfdir=… localstatedir=… datadir=… socketdir=…`
-//! chooses them.
+//! the program. `make sysconfdir=… localstatedir=… datadir=… socketdir=…
+//! tmpfilesdir=…` chooses them.
 
 /// Presence of this file, of whatever type, is the administrator's consent.
 pub const OPT_IN: &str = env!("TELEMETRY_PATH_OPT_IN");
@@ -27,6 +27,9 @@ pub const RECORDS: &str = env!("TELEMETRY_PATH_RECORDS");
 pub const SPOOL: &str = env!("TELEMETRY_PATH_SPOOL");
 /// Default of the configuration key `socket_path`.
 pub const SOCKET: &str = env!("TELEMETRY_PATH_SOCKET");
+
+/// The list of the daemon's directories, in the form of tmpfiles.d(5).
+pub const WORK_DIRECTORIES: &str = env!("TELEMETRY_PATH_WORK_DIRECTORIES");
 
 /// The same paths for C functions.
 pub mod c {

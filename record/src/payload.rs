@@ -27,6 +27,14 @@ const fn all_allowed(word: u64) -> bool {
     (printable | white_space) & !word & HIGH == HIGH
 }
 
+/// Where the first byte stands that is not allowed.
+pub fn first_invalid(payload: &[u8]) -> Option<usize> {
+    if is_valid(payload) {
+        return None;
+    }
+    payload.iter().position(|&byte| !is_valid(&[byte]))
+}
+
 /// Whether every byte is one that `tm_set_payload(3)` accepts: 0x20 to 0x7E
 /// and 0x09 to 0x0D.
 pub fn is_valid(payload: &[u8]) -> bool {
@@ -58,12 +66,14 @@ mod tests {
         for len in [1, 63, 64, 65, 127, 128, 200, MAX] {
             let good = alloc::vec![b'a'; len];
             assert!(is_valid(&good));
+            assert_eq!(first_invalid(&good), None);
             for position in [0, len / 2, len - 1] {
                 let mut bad = good.clone();
                 if let Some(byte) = bad.get_mut(position) {
                     *byte = 0x80;
                 }
                 assert!(!is_valid(&bad), "position {position} of {len}");
+                assert_eq!(first_invalid(&bad), Some(position));
             }
         }
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use nix::unistd::setsid;
 use record::config::{Key, Settings};
 use record::paths;
 use thiserror::Error;
@@ -82,6 +83,10 @@ struct Daemon {
 
 /// Works until a signal or idleness ends it.
 pub(crate) fn run(options: Options) -> Result<(), DaemonError> {
+    if options.stays {
+        // Who leads a session already, stays its leader.
+        let _ = setsid();
+    }
     let settings = settings::load(options.config_file.as_deref())?;
     let opt_in = OptIn::at(Path::new(paths::OPT_IN), Path::new(paths::CONSENT));
     raise_descriptor_limit();
@@ -290,7 +295,8 @@ impl Stations {
     /// Time until it may be time to end for want of work. `None`: it is time;
     /// `Some(None)`: it never is.
     fn idle_left(&self, daemon: &Daemon) -> Option<Option<Duration>> {
-        if !daemon.socket.is_inherited() || !daemon.settings.boolean(Key::DaemonRecyclingEnabled) {
+        let starts_again = daemon.socket.is_inherited() && !daemon.options.stays;
+        if !starts_again || !daemon.settings.boolean(Key::DaemonRecyclingEnabled) {
             return Some(None);
         }
         let idle = daemon.counters.idle();

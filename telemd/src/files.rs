@@ -9,7 +9,7 @@ use std::path::Path;
 use nix::libc;
 
 /// Reads a regular file of at most `max` bytes. Symbolic links are followed.
-pub(crate) fn read_regular(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+pub fn read_regular(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     // Opening must not wait (FIFOs) or change anything (terminals).
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     read_open(file, max)
@@ -17,7 +17,7 @@ pub(crate) fn read_regular(path: &Path, max: usize) -> io::Result<Vec<u8>> {
 
 /// Reads a file that is open, from where it is, if it is a regular one of at
 /// most `max` bytes.
-pub(crate) fn read_open(file: File, max: usize) -> io::Result<Vec<u8>> {
+pub fn read_open(file: File, max: usize) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));

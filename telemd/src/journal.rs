@@ -1,12 +1,8 @@
 //! The journal: a line for every record that was delivered, or that is kept on
 //! this machine because delivery is switched off.
 //!
-//! ```text
-//! record_id RS timestamp RS classification RS event_id RS boot_id LF
-//! ```
-//!
-//! The format is that of the C daemons. The file grows by whole lines; it is
-//! cut back, under another name, when it has too many.
+//! The file grows by whole lines; it is cut back, under another name, when it
+//! has too many.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -17,10 +13,8 @@ use record::{classification, event_id};
 use ring::rand::{SecureRandom, SystemRandom};
 use thiserror::Error;
 
-/// Between two fields.
-const SEPARATOR: u8 = 0x1E;
-/// Lines that are kept.
-const LINES_KEPT: usize = 100;
+use crate::journal_line::{LINES_KEPT, Line};
+
 /// Lines that may be there before the oldest are removed.
 const LINES_MAX: usize = 150;
 /// Name of the file while it is cut back.
@@ -81,9 +75,14 @@ impl Journal {
         self.random.fill(&mut random).map_err(|_| no_random())?;
         let id = event_id::from_random(random);
         let time = entry.time.to_string();
-        let fields = [&id, time.as_bytes(), entry.classification, entry.event_id, self.boot_id.as_bytes()];
-        let mut line = fields.join(&SEPARATOR);
-        line.push(b'\n');
+        let line = Line {
+            record_id: &id,
+            timestamp: time.as_bytes(),
+            classification: entry.classification,
+            event_id: entry.event_id,
+            boot_id: self.boot_id.as_bytes(),
+        }
+        .encode();
         if let Err(error) = self.file.write_all(&line) {
             // A part of a line would be taken for the start of the next.
             let _ = self.file.set_len(self.len);
@@ -135,8 +134,8 @@ fn cut_back(path: &Path, count: usize) -> io::Result<(Vec<String>, File)> {
     let mut removed = Vec::new();
     for line in lines.by_ref().take(count) {
         let line = line?;
-        let id = line.split(|&byte| byte == SEPARATOR).next().unwrap_or_default();
-        removed.push(String::from_utf8_lossy(id).into_owned());
+        let id = Line::decode(&line).map(|line| line.record_id);
+        removed.push(String::from_utf8_lossy(id.unwrap_or_default()).into_owned());
     }
     let target = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&temporary)?;
     let mut target = BufWriter::new(target);

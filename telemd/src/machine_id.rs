@@ -83,6 +83,15 @@ impl MachineId {
     }
 }
 
+/// The id that records of this machine have now; `None` if telemd makes a new
+/// one for the next. Changes nothing.
+pub fn current(now: SystemTime) -> io::Result<Option<Vec<u8>>> {
+    match static_id(Path::new(paths::STATIC_MACHINE_ID))? {
+        None => young_id(Path::new(paths::MACHINE_ID), now),
+        id => Ok(id),
+    }
+}
+
 fn read_if_there(file: &Path) -> io::Result<Option<Vec<u8>>> {
     match files::read_regular(file, FILE_MAX) {
         Ok(content) => Ok(Some(content)),

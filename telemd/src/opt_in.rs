@@ -28,14 +28,15 @@ pub(crate) enum Consent {
 
 /// Looks at the opt-in file.
 #[derive(Clone, Debug)]
-pub(crate) struct OptIn {
+pub struct OptIn {
     file: PathBuf,
     /// Which consent the records in the spool were taken under.
     memory: PathBuf,
 }
 
 impl OptIn {
-    pub(crate) fn at(file: &Path, memory: &Path) -> Self {
+    /// The opt-in file, and where it is remembered.
+    pub fn at(file: &Path, memory: &Path) -> Self {
         Self { file: file.to_owned(), memory: memory.to_owned() }
     }
 
@@ -72,8 +73,9 @@ impl OptIn {
         files::replace(&self.memory, &identity, 0o644)
     }
 
-    /// Consent ended: whatever comes next is another one.
-    pub(crate) fn forget(&self) -> io::Result<()> {
+    /// Consent ended: whatever comes next is another one, and what is in the
+    /// spool is never sent.
+    pub fn forget(&self) -> io::Result<()> {
         // Not removed: without a memory, all consent is the same.
         files::replace(&self.memory, WITHDRAWN, 0o644)
     }

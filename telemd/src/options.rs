@@ -12,6 +12,8 @@ collector.
 
   -f, --config_file FILE  read this configuration file, and no other
       --check             check the configuration, print what it says, and end
+      --stay              run in a session of its own, and do not end for want of
+                          work: for a socket that nobody starts telemd for again
   -v, --verbose           say more of what is done
   -h, --help              print this text
   -V, --version           print the version
@@ -28,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) config_file: Option<PathBuf>,
     /// Only look at the configuration.
     pub(crate) check: bool,
+    /// Nobody starts it again: telemctl has, without a service manager.
+    pub(crate) stays: bool,
     /// Say more.
     pub(crate) is_verbose: bool,
 }
@@ -49,6 +53,7 @@ pub(crate) fn parse() -> Result<Action, OptionsError> {
             }
             Short('v') | Long("verbose") => options.is_verbose = true,
             Long("check") => options.check = true,
+            Long("stay") => options.stays = true,
             Short('h') | Long("help") => return Ok(Action::Print(USAGE.to_owned())),
             Short('V') | Long("version") => {
                 return Ok(Action::Print(concat!(env!("CARGO_PKG_VERSION"), "\n").to_owned()));

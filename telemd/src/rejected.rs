@@ -13,14 +13,16 @@ const TEMPORARY_NAME: &str = ".new";
 const FILES_MAX: usize = 100;
 
 /// The directory `rejected` beside the spool.
-pub(crate) struct Rejected(PathBuf);
+pub struct Rejected(PathBuf);
 
 impl Rejected {
-    pub(crate) fn beside(spool: &Path) -> Self {
+    /// That of a spool.
+    pub fn beside(spool: &Path) -> Self {
         Self(spool.with_file_name("rejected"))
     }
 
-    pub(crate) fn directory(&self) -> &Path {
+    /// Its path. It exists when a record was rejected.
+    pub fn directory(&self) -> &Path {
         &self.0
     }
 

@@ -13,7 +13,7 @@ const JSON_PATH: &[u8] = b"/v3/collector";
 
 /// How a record is written into a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RequestForm {
+pub enum RequestForm {
     /// 15 request headers; the body is the payload.
     Headers,
     /// One JSON object of 16 strings.
@@ -22,7 +22,7 @@ pub(crate) enum RequestForm {
 
 impl RequestForm {
     /// The form of the configuration; the path of the server can ask for JSON.
-    pub(crate) fn of(settings: &Settings) -> Self {
+    pub fn of(settings: &Settings) -> Self {
         let server = settings.text(Key::Server);
         let path = server.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
         if path.ends_with(JSON_PATH) || settings.text(Key::DeliveryFormat) == b"json" {

@@ -6,38 +6,91 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use record::config::{ConfigError, FILE_MAX, Key, Settings};
+use record::config::{ConfigError, FILE_MAX, Key, Settings, Warning};
 use record::paths;
 use thiserror::Error;
 
 use crate::{files, log};
 
+/// Why there are no settings.
 #[derive(Debug, Error)]
-pub(crate) enum SettingsError {
+pub enum SettingsError {
+    /// The file exists, or was chosen, and cannot be read.
     #[error("{}: cannot be read: {error}", file.display())]
-    Unreadable { file: PathBuf, error: io::Error },
+    Unreadable {
+        /// Its path.
+        file: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file that was chosen is none.
     #[error("{}: not an absolute path of a regular file", file.display())]
-    NotAFile { file: PathBuf },
+    NotAFile {
+        /// Its path.
+        file: PathBuf,
+    },
+    /// The content is not accepted.
     #[error("{}:{error}", file.display())]
-    Wrong { file: PathBuf, error: ConfigError },
+    Wrong {
+        /// The path of the file.
+        file: PathBuf,
+        /// The line, and what is wrong with it.
+        error: ConfigError,
+    },
+}
+
+/// Settings, and where they come from.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The file that was read; `None`: there is none, and all are defaults.
+    pub file: Option<PathBuf>,
+    /// What is in effect.
+    pub settings: Settings,
+    /// What was put right.
+    pub warnings: Vec<Warning>,
+}
+
+impl Loaded {
+    /// Where all of it comes from.
+    pub fn origin(&self) -> String {
+        self.file.as_ref().map_or("the built-in defaults".to_owned(), |file| file.display().to_string())
+    }
+
+    /// Where a setting comes from: a line of a file, or `default`.
+    pub fn source(&self, key: Key) -> String {
+        match (&self.file, self.settings.line(key)) {
+            (Some(file), Some(line)) => format!("{}:{line}", file.display()),
+            _ => "default".to_owned(),
+        }
+    }
 }
 
 /// Reads the file that was chosen, or else the first that exists of the
 /// administrator's and the distribution's. Logs the warnings.
 pub(crate) fn load(chosen: Option<&Path>) -> Result<Settings, SettingsError> {
-    let Some((file, content)) = find(chosen)? else { return Ok(Settings::default()) };
-    let (settings, warnings) = match Settings::read(&content) {
-        Ok(read) => read,
-        Err(error) => return Err(SettingsError::Wrong { file, error }),
-    };
-    for warning in warnings {
-        log::warning(format_args!("{}:{warning}", file.display()));
+    load_with_file(chosen).map(|loaded| loaded.settings)
+}
+
+/// The same, with the file.
+pub(crate) fn load_with_file(chosen: Option<&Path>) -> Result<Loaded, SettingsError> {
+    let loaded = read_settings(chosen)?;
+    for warning in &loaded.warnings {
+        log::warning(format_args!("{}:{warning}", loaded.origin()));
     }
-    Ok(settings)
+    Ok(loaded)
+}
+
+/// The same, for who has another place for the warnings.
+pub fn read_settings(chosen: Option<&Path>) -> Result<Loaded, SettingsError> {
+    let Some((file, content)) = find(chosen)? else { return Ok(Loaded::default()) };
+    match Settings::read(&content) {
+        Ok((settings, warnings)) => Ok(Loaded { file: Some(file), settings, warnings }),
+        Err(error) => Err(SettingsError::Wrong { file, error }),
+    }
 }
 
 /// A value that is a path.
-pub(crate) fn path(settings: &Settings, key: Key) -> &Path {
+pub fn path(settings: &Settings, key: Key) -> &Path {
     Path::new(OsStr::from_bytes(settings.text(key)))
 }
 

@@ -13,12 +13,24 @@ use nix::sys::socket::{Backlog, listen as set_backlog};
 use record::config::SOCKET_PATH_MAX;
 use thiserror::Error;
 
+/// Why there is no socket.
 #[derive(Debug, Error)]
-pub(crate) enum SocketError {
+pub enum SocketError {
+    /// Another daemon has it.
     #[error("socket {}: another daemon answers there; stop it, or choose another socket_path", path.display())]
-    InUse { path: PathBuf },
+    InUse {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// It cannot be made.
     #[error("socket {}: {error}", path.display())]
-    Io { path: PathBuf, error: io::Error },
+    Io {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// What was passed is of no use.
     #[error(
         "the descriptor that the service manager passed is no listening Unix stream socket ({0}); \
          its socket unit needs ListenStream= with a path"
@@ -70,15 +82,15 @@ impl Socket {
     }
 }
 
-/// As the library cuts it, so that both mean the same socket.
-fn used(path: &Path) -> &Path {
+/// A path as the library cuts it, so that both mean the same socket.
+pub fn used(path: &Path) -> &Path {
     let bytes = path.as_os_str().as_bytes();
     Path::new(OsStr::from_bytes(bytes.get(..SOCKET_PATH_MAX).unwrap_or(bytes)))
 }
 
 /// Makes the socket, for everybody to write to. One that a daemon left behind
 /// is replaced, one on which a daemon answers is not.
-fn listen(path: &Path) -> Result<UnixListener, SocketError> {
+pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     let path = used(path);
     let failed = |error| SocketError::Io { path: path.to_owned(), error };
     match UnixStream::connect(path) {

@@ -38,15 +38,17 @@ pub(crate) struct SpoolError {
 
 /// A record that waits, as its file has it.
 #[derive(Clone, Debug)]
-pub(crate) struct Waiting {
-    pub(crate) name: Name,
-    pub(crate) content: Vec<u8>,
+pub struct Waiting {
+    /// The file's name.
+    pub name: Name,
+    /// What is in it.
+    pub content: Vec<u8>,
 }
 
 impl Waiting {
     /// The same for every attempt to deliver this file, and for no other: by
     /// it a collector knows a record that comes again.
-    pub(crate) fn record_id(&self) -> String {
+    pub fn record_id(&self) -> String {
         let mut digest = digest::Context::new(&digest::SHA256);
         digest.update(self.name.file.as_os_str().as_bytes());
         digest.update(&[0]);
@@ -55,7 +57,7 @@ impl Waiting {
     }
 
     /// When it came.
-    pub(crate) fn arrival(&self) -> SystemTime {
+    pub fn arrival(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.name.arrival)
     }
 }

@@ -113,7 +113,7 @@ impl SpoolDirectory {
 }
 
 /// The name of a record; `None` for an entry that is none.
-fn name_of(entry: &fs::DirEntry) -> io::Result<Option<Name>> {
+pub fn name_of(entry: &fs::DirEntry) -> io::Result<Option<Name>> {
     let is_hidden = entry.file_name().as_bytes().starts_with(b".");
     if is_hidden || !entry.file_type()?.is_file() {
         return Ok(None);

@@ -14,19 +14,21 @@ const ARRIVAL_LEN: usize = 20;
 /// A file of the spool. Names compare in the order of delivery: critical
 /// records first, then by arrival.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Name {
-    pub(crate) urgency: Urgency,
+pub struct Name {
+    /// Critical or not.
+    pub urgency: Urgency,
     /// Nanoseconds since the epoch.
-    pub(crate) arrival: u64,
+    pub arrival: u64,
     /// Who sent the record; `None` for files of the C daemons.
-    pub(crate) uid: Option<u32>,
-    pub(crate) file: PathBuf,
+    pub uid: Option<u32>,
+    /// The name of the file.
+    pub file: PathBuf,
 }
 
 /// Whether a record is critical, as its name tells: those of the C daemons do
 /// not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Urgency {
+pub enum Urgency {
     /// Severity 4: synced before it is acknowledged, delivered first.
     Critical,
     /// All others.
@@ -45,7 +47,7 @@ impl Urgency {
 
 impl Name {
     /// A name of our own.
-    pub(crate) fn new(urgency: Urgency, arrival: u64, uid: u32, random: u32) -> Self {
+    pub fn new(urgency: Urgency, arrival: u64, uid: u32, random: u32) -> Self {
         let letter = urgency.letter();
         let file = format!("{arrival:0width$}-{letter}-{uid}-{random:08x}", width = ARRIVAL_LEN).into();
         Self { urgency, arrival, uid: Some(uid), file }
@@ -53,7 +55,7 @@ impl Name {
 
     /// Of an entry of the directory. Of a name that is not ours, the time of
     /// the file's last change counts.
-    pub(crate) fn of(entry: &fs::DirEntry) -> io::Result<Self> {
+    pub fn of(entry: &fs::DirEntry) -> io::Result<Self> {
         let file = entry.file_name();
         if let Some((arrival, urgency, uid)) = file.to_str().and_then(parse) {
             return Ok(Self { urgency, arrival, uid: Some(uid), file: file.into() });
@@ -76,7 +78,7 @@ fn parse(file: &str) -> Option<(u64, Urgency, u32)> {
 }
 
 /// Nanoseconds since the epoch.
-pub(crate) fn nanoseconds(time: SystemTime) -> u64 {
+pub fn nanoseconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
 }
 

@@ -13,14 +13,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use serde_json::{Value, json};
 
+use crate::report::{self, Report};
 use crate::{log, service_manager};
+
+pub(crate) use crate::report::State;
 
 /// Least time between two files.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// The form of the file; another number when a field changes its meaning.
-const VERSION: u32 = 1;
 
 /// Why a record was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,52 +196,34 @@ impl Counters {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn to_json(&self, state: State) -> Value {
+    fn report(&self, state: State) -> Report {
         let never = |time: u64| (time != 0).then_some(time);
-        let reasons = REASONS.iter().zip(&self.refused).map(|(name, count)| ((*name).to_owned(), get(count).into()));
-        json!({
-            "version": VERSION,
-            "telemd": env!("CARGO_PKG_VERSION"),
-            "pid": std::process::id(),
-            "state": state.word(),
-            "started": seconds(self.started.0),
-            "accepted": get(&self.accepted),
-            "refused": serde_json::Map::from_iter(reasons),
-            "spooled": get(&self.spooled),
-            "delivered": get(&self.delivered),
-            "delivered_bytes": get(&self.delivered_bytes),
-            "kept_locally": get(&self.kept_locally),
-            "rejected": get(&self.rejected),
-            "expired": get(&self.expired),
-            "dropped": get(&self.dropped),
-            "last_delivery": never(get(&self.last_delivery)),
-            "last_error": self.last_error().map(|(time, message)| json!({"time": seconds(time), "message": message})),
-            "back_off_until": never(get(&self.back_off_until)),
-        })
+        let reasons = REASONS.iter().zip(&self.refused).map(|(name, count)| ((*name).to_owned(), get(count)));
+        Report {
+            version: report::VERSION,
+            telemd: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            state,
+            started: seconds(self.started.0),
+            accepted: get(&self.accepted),
+            refused: reasons.collect(),
+            spooled: get(&self.spooled),
+            delivered: get(&self.delivered),
+            delivered_bytes: get(&self.delivered_bytes),
+            kept_locally: get(&self.kept_locally),
+            rejected: get(&self.rejected),
+            expired: get(&self.expired),
+            dropped: get(&self.dropped),
+            last_delivery: never(get(&self.last_delivery)),
+            last_error: self.last_error().map(|(time, message)| report::LastError { time: seconds(time), message }),
+            back_off_until: never(get(&self.back_off_until)),
+        }
     }
 
     fn summary(&self) -> String {
         let (spooled, delivered) = (get(&self.spooled), get(&self.delivered));
         let error = self.last_error().map_or_else(String::new, |(_, message)| format!("; last error: {message}"));
         format!("{spooled} spooled, {delivered} delivered{error}")
-    }
-}
-
-/// What telemd is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    Running,
-    NotOptedIn,
-    Stopped,
-}
-
-impl State {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::NotOptedIn => "not opted in",
-            Self::Stopped => "stopped",
-        }
     }
 }
 
@@ -259,12 +241,12 @@ impl StatusFile {
 
     /// Replaces the file. It is for information: without it, all else works.
     pub(crate) fn write(&self, counters: &Counters, state: State) {
-        if let Err(error) = self.replace(&format!("{:#}\n", counters.to_json(state))) {
+        if let Err(error) = self.replace(&counters.report(state)) {
             self.failures.log(format_args!("status file {}: {error}", self.path.display()));
         }
     }
 
-    fn replace(&self, content: &str) -> io::Result<()> {
+    fn replace(&self, report: &Report) -> io::Result<()> {
         if let Some(directory) = self.path.parent() {
             match fs::create_dir(directory) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -272,7 +254,7 @@ impl StatusFile {
             }
         }
         let temporary = self.path.with_extension("new");
-        fs::write(&temporary, content)?;
+        fs::write(&temporary, serde_json::to_string_pretty(report)? + "\n")?;
         fs::rename(temporary, &self.path)
     }
 
@@ -300,6 +282,7 @@ impl StatusFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     fn read(file: &Path) -> Value {
         serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
@@ -327,6 +310,7 @@ mod tests {
         let status = read(&path);
         assert_eq!((&status["back_off_until"], &status["last_delivery"]), (&Value::Null, &json!(1000)));
         assert_eq!(status["state"], "stopped");
+        assert_eq!(Report::read(&path).unwrap(), counters.report(State::Stopped));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use record::config::{Key, Settings};
+use record::spool_file::SpoolFile;
 use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderName, HeaderValue, Request, Uri};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, SocksConnector, TcpConnector};
@@ -19,6 +20,7 @@ use crate::cork::CorkConnector;
 use crate::courier::{Failure, Parcel, Transport};
 use crate::record_config::{self, RecordConfigError};
 use crate::request_form::RequestForm;
+use crate::spool::Waiting;
 use crate::tls::TlsConnector;
 use crate::{log, proxy};
 
@@ -28,6 +30,28 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const BUFFER: usize = 16 * 1024;
 /// By this header a collector knows a record that comes again.
 const RECORD_ID: HeaderName = HeaderName::from_static("x-telemetry-record-id");
+
+/// What a server is told that it may answer with.
+pub const ACCEPT: &str = "*/*";
+
+/// The request for a record, to be looked at: of what goes over the wire, only
+/// `Host`, `Accept` ([`ACCEPT`]) and `Content-Length` are not in it.
+pub fn request_of(settings: &Settings, waiting: &Waiting) -> Result<Request<Vec<u8>>, String> {
+    let record = SpoolFile::decode(&waiting.content).map_err(|error| error.to_string())?;
+    let parcel = Parcel { record: &record, id: waiting.record_id(), uid: waiting.name.uid };
+    HttpTransport::new(settings.clone()).request(&server(settings)?, &parcel)
+}
+
+/// Whether records could be sent with these settings, as far as that can be
+/// told without sending one; tells what is wrong.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    tid_header(settings.text(Key::TidHeader))?;
+    server(settings)?;
+    match Certificates::of(settings) {
+        Certificates::System => Ok(()),
+        cainfo => cainfo.client_config().map(|_| ()),
+    }
+}
 
 /// Posts records to the server of the settings.
 pub(crate) struct HttpTransport {
@@ -50,23 +74,33 @@ struct Way {
 
 impl HttpTransport {
     pub(crate) fn new(settings: Settings) -> Self {
-        let tid = tid_header(settings.text(Key::TidHeader));
+        let tid = tid_header(settings.text(Key::TidHeader)).unwrap_or_else(|reason| {
+            log::error(format_args!("{reason}; requests go without it"));
+            None
+        });
         let form = RequestForm::of(&settings);
         let allow_user_config = settings.boolean(Key::AllowUserConfig);
-        let name = format!("server {}", settings.shown(Key::Server));
         let way = server(&settings).and_then(|server| {
-            let proxy = proxy::of_environment(&server)?;
-            Ok(Way::new(name.clone(), server, proxy, Certificates::of(&settings)))
+            let name = name(&settings);
+            let proxy = proxy::of_environment(&server).map_err(|error| format!("{name}: {error}"))?;
+            Ok(Way::new(name, server, proxy, Certificates::of(&settings)))
         });
-        Self { allow_user_config, form, tid, way: way.map_err(|error| format!("{name}: {error}")) }
+        Self { allow_user_config, form, tid, way }
     }
 }
 
+/// The server, for messages.
+fn name(settings: &Settings) -> String {
+    format!("server {}", settings.shown(Key::Server))
+}
+
 fn server(settings: &Settings) -> Result<Uri, String> {
-    let server: Uri = settings.shown(Key::Server).parse().map_err(|error| format!("not an address: {error}"))?;
+    let name = name(settings);
+    let server: Uri =
+        settings.shown(Key::Server).parse().map_err(|error| format!("{name}: not an address: {error}"))?;
     match server.scheme_str() {
         Some("http" | "https") => Ok(server),
-        _ => Err("the address must start with http:// or https://".into()),
+        _ => Err(format!("{name}: the address must start with http:// or https://")),
     }
 }
 
@@ -85,7 +119,7 @@ impl Way {
             .max_redirects_will_error(false)
             .http_status_as_error(false)
             .user_agent("")
-            .accept("*/*")
+            .accept(ACCEPT)
             .accept_encoding("")
             .build();
         // The first that can makes a connection; TLS comes over it.
@@ -102,18 +136,14 @@ impl Way {
 }
 
 /// A line without colon means that none is sent.
-fn tid_header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
-    let colon = line.iter().position(|&byte| byte == b':')?;
-    let (name, value) = line.split_at_checked(colon)?;
+fn tid_header(line: &[u8]) -> Result<Option<(HeaderName, HeaderValue)>, String> {
+    let Some(colon) = line.iter().position(|&byte| byte == b':') else { return Ok(None) };
+    let (name, value) = line.split_at(colon);
     let name = HeaderName::from_bytes(name.trim_ascii());
-    let value = HeaderValue::from_bytes(value.strip_prefix(b":")?.trim_ascii());
+    let value = HeaderValue::from_bytes(value.get(1..).unwrap_or_default().trim_ascii());
     match (name, value) {
-        (Ok(name), Ok(value)) => Some((name, value)),
-        _ => {
-            let line = String::from_utf8_lossy(line);
-            log::error(format_args!("tidheader {line:?} is no header line; requests go without it"));
-            None
-        }
+        (Ok(name), Ok(value)) => Ok(Some((name, value))),
+        _ => Err(format!("tidheader {:?} is no header line", String::from_utf8_lossy(line))),
     }
 }
 
@@ -159,7 +189,6 @@ mod tests {
     use super::*;
     use collector::door::{Door, read_request};
     use proptest::prelude::*;
-    use record::spool_file::SpoolFile;
     use std::io::{Read, Write};
     use std::sync::{Arc, Mutex};
 

@@ -1,7 +1,11 @@
 //! The committed files that are made from the code: the C header, the sample
-//! configuration, and the manual page of its keys.
+//! configuration and the manual page of its keys, the manual pages and shell
+//! completions of the programs.
 //!
 //! `make generate` writes them; a test compares.
+
+mod commands;
+mod programs;
 
 use std::path::{Path, PathBuf};
 
@@ -14,12 +18,14 @@ pub fn root() -> PathBuf {
 }
 
 /// Every generated file: its path below the root, and its content.
-pub fn files() -> Result<Vec<(&'static str, String)>> {
-    Ok(vec![
-        ("include/telemetry.h", header()?),
-        ("packaging/telemetrics.conf", record::config::sample_file()),
-        ("man5/telemetrics.conf.5", configuration_manual()?),
-    ])
+pub fn files() -> Result<Vec<(String, String)>> {
+    let mut files = programs::files()?;
+    files.extend([
+        ("include/telemetry.h".to_owned(), header()?),
+        ("packaging/telemetrics.conf".to_owned(), record::config::sample_file()),
+        ("man5/telemetrics.conf.5".to_owned(), configuration_manual()?),
+    ]);
+    Ok(files)
 }
 
 const BANNER: &str = "\

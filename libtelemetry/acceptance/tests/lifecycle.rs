@@ -311,7 +311,8 @@ fn the_configuration_can_be_checked_without_starting() {
     sandbox.configure("spool_max_size=7\nunknown_key=1");
     let output = succeed(sandbox.command("/usr/local/bin/telemd").arg("--check"));
     let settings = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(settings.contains("# line 2\nspool_max_size=7\n"), "{settings}");
+    assert!(settings.starts_with("# /etc/telemetrics/telemetrics.conf\n"), "{settings}");
+    assert!(settings.contains("# /etc/telemetrics/telemetrics.conf:2\nspool_max_size=7\n"), "{settings}");
     assert!(settings.contains("# default\nrecord_expiry=1200\n"), "{settings}");
     let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(warnings.contains("telemetrics.conf:3: unknown key \"unknown_key\" is ignored"), "{warnings}");

@@ -1,0 +1,235 @@
+//! Records in files: those that wait, those that were rejected.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use nix::fcntl::OFlag;
+use record::config::Key;
+use record::header::Header;
+use record::spool_file::{self, SpoolFile};
+use serde::Serialize;
+use telemd::rejected::Rejected;
+use telemd::spool::Waiting;
+use telemd::spool_name::Name;
+use telemd::{files, settings};
+
+use crate::failure::Failure;
+use crate::local_time;
+use crate::output::{Output, one_line};
+
+/// What stat(2) counts blocks in.
+const BLOCK: u64 = 512;
+const SECOND: u64 = 1_000_000_000;
+
+/// A directory of records.
+#[derive(Debug)]
+pub(crate) struct RecordFiles {
+    directory: PathBuf,
+}
+
+/// What a list tells of a record, for programs.
+#[derive(Serialize)]
+struct Object {
+    id: String,
+    arrival: String,
+    uid: Option<u32>,
+    size: u64,
+    /// By which the server knows it.
+    record_id: String,
+    classification: Option<String>,
+    severity: Option<String>,
+    event_id: Option<String>,
+    /// Why it is no record.
+    problem: Option<String>,
+}
+
+impl RecordFiles {
+    /// The records that wait, wherever the configuration says.
+    pub(crate) fn spool() -> Result<Self, Failure> {
+        let loaded = settings::read_settings(None).map_err(Failure::new)?;
+        Ok(Self { directory: settings::path(&loaded.settings, Key::SpoolDir).to_owned() })
+    }
+
+    /// The records that were rejected.
+    pub(crate) fn rejected() -> Result<Self, Failure> {
+        Ok(Self { directory: Rejected::beside(&Self::spool()?.directory).directory().to_owned() })
+    }
+
+    /// Copies of payloads.
+    pub(crate) fn retained(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The names, in the order of delivery. A directory that is not there has
+    /// none.
+    pub(crate) fn names(&self) -> Result<Vec<Name>, Failure> {
+        let failed = |error: io::Error| Failure::at(&self.directory, &error);
+        let entries = match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let names: Result<Vec<_>, _> = entries.map(|entry| telemd::name_of(&entry?)).collect();
+        let mut names: Vec<Name> = names.map_err(failed)?.into_iter().flatten().collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Number of the records, and the bytes that they take on disk.
+    pub(crate) fn size(&self) -> Result<(u64, u64), Failure> {
+        let names = self.names()?;
+        let size = |name: &Name| fs::symlink_metadata(self.path(name)).map_or(0, |metadata| metadata.blocks() * BLOCK);
+        Ok((names.len() as u64, names.iter().map(size).sum()))
+    }
+
+    pub(crate) fn path(&self, name: &Name) -> PathBuf {
+        self.directory.join(&name.file)
+    }
+
+    /// Reads a record. `None`: it is gone.
+    pub(crate) fn read(&self, name: &Name) -> Result<Option<Waiting>, Failure> {
+        match read_record(&self.path(name)) {
+            Ok(content) => Ok(Some(Waiting { name: name.clone(), content })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::at(&self.path(name), &error)),
+        }
+    }
+
+    /// The name that `id` is, or that alone has it as a part.
+    pub(crate) fn find(&self, id: &str) -> Result<Name, Failure> {
+        let names = self.names()?;
+        let shown = |name: &Name| name.file.to_string_lossy().into_owned();
+        if let Some(name) = names.iter().find(|name| shown(name) == id) {
+            return Ok(name.clone());
+        }
+        let directory = self.directory.display();
+        let mut found = names.into_iter().filter(|name| shown(name).contains(id));
+        match (found.next(), found.next()) {
+            (Some(name), None) => Ok(name),
+            (None, _) => Err(Failure::new(format_args!("{id}: there is no such record in {directory}"))),
+            _ => Err(Failure::new(format_args!("{id}: several records in {directory} have this in their ids"))),
+        }
+    }
+
+    /// Prints a line for each record.
+    pub(crate) fn list(&self, as_json: bool, out: &mut Output) -> Result<(), Failure> {
+        let names = self.names()?;
+        if !as_json {
+            let (arrived, class) = ("Arrived", "Classification");
+            writeln!(out, "{arrived:27} {:>8} {:>10} {:>6} {class:30} Id", "Severity", "User", "Bytes")?;
+        }
+        for name in &names {
+            let Some(waiting) = self.read(name)? else { continue };
+            let object = described(&waiting);
+            if as_json {
+                writeln!(out, "{}", serde_json::to_string(&object).map_err(io::Error::from)?)?;
+                continue;
+            }
+            let time = local_time::shown_unsigned(name.arrival / SECOND);
+            let severity = object.severity.as_deref().unwrap_or("-");
+            let uid = object.uid.map_or("-".to_owned(), |uid| uid.to_string());
+            let what = match (object.classification, object.problem) {
+                (Some(class), _) => class,
+                (None, problem) => format!("(no record: {})", problem.unwrap_or_default()),
+            };
+            let (size, what, id) = (object.size, one_line(what.as_bytes()), one_line(object.id.as_bytes()));
+            writeln!(out, "{time:27} {severity:>8} {uid:>10} {size:>6} {what:30} {id}")?;
+        }
+        if !as_json {
+            writeln!(out, "Total records: {}", names.len())?;
+        }
+        Ok(())
+    }
+
+    /// Prints a record as its file has it.
+    pub(crate) fn show(&self, id: &str, out: &mut Output) -> Result<(), Failure> {
+        let name = self.find(id)?;
+        let gone = || Failure::new(format_args!("{id}: the record is gone; it was delivered or deleted meanwhile"));
+        let waiting = self.read(&name)?.ok_or_else(gone)?;
+        Ok(out.foreign(&waiting.content)?)
+    }
+
+    /// Deletes all records; gives their number.
+    pub(crate) fn purge(&self) -> Result<u64, Failure> {
+        let mut count = 0;
+        for name in self.names()? {
+            match fs::remove_file(self.path(&name)) {
+                Ok(()) => count += 1,
+                // It was delivered meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Failure::at(&self.path(&name), &error)),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Moves a record of another directory here, under this name.
+    pub(crate) fn take(&self, file: &Path, name: &Name) -> io::Result<()> {
+        let target = self.path(name);
+        match fs::rename(file, &target) {
+            // Each can be a file system of its own.
+            Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+                self.copy(file, &target)?;
+                fs::remove_file(file)?;
+            }
+            moved => moved?,
+        }
+        if name.uid.is_none() {
+            // It is as old as its file.
+            let flags = OFlag::O_NOFOLLOW.bits();
+            let moved = OpenOptions::new().read(true).custom_flags(flags).open(&target)?;
+            moved.set_modified(SystemTime::now())?;
+        }
+        Ok(())
+    }
+
+    /// Copies a file, for telemd to own it. It has a name that is no record's
+    /// until it is complete; a file that is there already is not opened.
+    fn copy(&self, file: &Path, target: &Path) -> io::Result<()> {
+        let content = read_record(file)?;
+        let temporary = self.directory.join(format!(".retried-{}", std::process::id()));
+        let owner = fs::metadata(&self.directory)?;
+        let written =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut copy| {
+                copy.write_all(&content)?;
+                fchown(&copy, Some(owner.uid()), Some(owner.gid()))?;
+                fs::rename(&temporary, target)
+            });
+        if written.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        written
+    }
+}
+
+/// Reads a file that is there itself, and no other that a link leads to.
+fn read_record(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    files::read_open(file, spool_file::MAX)
+}
+
+fn described(waiting: &Waiting) -> Object {
+    let decoded = SpoolFile::decode(&waiting.content);
+    let value = |header| {
+        let record = decoded.as_ref().ok();
+        record.map(|record| String::from_utf8_lossy(record.headers.get(header)).into_owned())
+    };
+    Object {
+        id: waiting.name.file.to_string_lossy().into_owned(),
+        arrival: local_time::rfc3339(i64::try_from(waiting.name.arrival / SECOND).unwrap_or_default()),
+        uid: waiting.name.uid,
+        size: waiting.content.len() as u64,
+        record_id: waiting.record_id(),
+        classification: value(Header::Classification),
+        severity: value(Header::Severity),
+        event_id: value(Header::EventId),
+        problem: decoded.as_ref().err().map(ToString::to_string),
+    }
+}
