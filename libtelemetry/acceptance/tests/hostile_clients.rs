@@ -104,7 +104,8 @@ fn lingering() -> (TcpListener, TcpStream) {
 
 /// Writes bytes, and passes a descriptor with them.
 fn write_with(connection: &UnixStream, bytes: &[u8], descriptor: &impl AsRawFd) {
-    let rights = [ControlMessage::ScmRights(&[descriptor.as_raw_fd()])];
+    let descriptors = [descriptor.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&descriptors)];
     // Who has the answer already may send no more.
     let _ = sendmsg::<()>(connection.as_raw_fd(), &[IoSlice::new(bytes)], &rights, MsgFlags::MSG_NOSIGNAL, None);
 }
