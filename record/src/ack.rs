@@ -3,8 +3,9 @@
 //! An extension that older peers never notice: the older library closes
 //! without reading, the older daemon closes without writing.
 //!
-//! On accept the daemon sends [`BANNER`]; once the record is in the spool, or
-//! is refused, a status of four bytes.
+//! The daemon sends [`BANNER`] before it takes a frame from the socket, and
+//! once the record is in the spool, or is refused, a status of four bytes;
+//! both together if the frame is there when the client is accepted.
 
 /// The first bytes that an acknowledging daemon sends.
 pub const BANNER: [u8; 4] = *b"TMA1";

@@ -294,3 +294,18 @@ proptest! {
         prop_assert_eq!(allocated, file.len());
     }
 }
+
+#[test]
+fn w9_sizes_in_a_frame_are_little_endian_on_every_machine() {
+    let lines = Header::ALL.map(|header| format!("{}: {}\n", header.name(), "x".repeat(20)).into_bytes());
+    let header_lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
+    let outgoing = Outgoing { config: None, header_lines: &header_lines, payload: b"" };
+    let mut frame = vec![0; outgoing.encoded_len().unwrap()];
+    outgoing.encode(&mut frame).unwrap();
+    let headers = header_lines.concat().len();
+    assert!(headers > 255, "both bytes tell something");
+    // record_size, header_size, headers, the end of the payload.
+    let size = |at: usize| usize::from(frame[at]) + 256 * usize::from(frame[at + 1]);
+    assert_eq!((size(0), size(4)), (frame.len(), headers));
+    assert_eq!(record::frame::declared_len([0x66, 0x01, 0, 0]).unwrap(), 0x0166);
+}

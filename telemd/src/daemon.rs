@@ -37,9 +37,12 @@ const IDLE_EXIT: Duration = Duration::from_secs(300);
 const BUSY_LOOK: Duration = Duration::from_secs(60);
 /// Descriptors that are enough for all connections, files and servers.
 const DESCRIPTORS: u64 = 4096;
-/// How long the spooler may take to answer before the watchdog is not told
+/// How long the spool may take to answer before the watchdog is not told
 /// that all is well.
 const WATCHDOG_PATIENCE: Duration = Duration::from_secs(5);
+/// Time until a spool that did not answer is asked again: a disk that was slow
+/// for a moment is no reason to be killed.
+const WATCHDOG_RETRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Error)]
 pub(crate) enum DaemonError {
@@ -171,7 +174,7 @@ impl Daemon {
             self.forget_consent(&stations.spool)?;
         }
         drop(stations.spool);
-        let _ = stations.spooler.join();
+        let _ = stations.keeper.join();
         drop(stations.stop_status);
         let _ = stations.status.join();
         end
@@ -228,7 +231,7 @@ impl Daemon {
 /// The stations at work.
 struct Stations {
     spool: Spool,
-    spooler: JoinHandle<()>,
+    keeper: JoinHandle<()>,
     intake: Intake,
     /// `None` only while the configuration is read again.
     delivery: Option<Delivery>,
@@ -240,7 +243,7 @@ impl Stations {
     fn start(daemon: &Daemon) -> Result<Self, DaemonError> {
         let settings = &daemon.settings;
         let counters = || Arc::clone(&daemon.counters);
-        let (spool, spooler) = Spool::open(SpoolRules::new(settings), counters())?;
+        let (spool, keeper) = Spool::open(SpoolRules::new(settings), counters())?;
         daemon.start_from_an_empty_spool_if_consent_is_new(&spool)?;
         let listener = daemon.socket.listener(settings::path(settings, Key::SocketPath))?;
         let (stop_status, stops) = bounded(0);
@@ -255,16 +258,16 @@ impl Stations {
         };
         let intake = intake::start(listener, desk)?;
         let delivery = Some(start_delivery(daemon, &spool)?);
-        Ok(Self { spool, spooler, intake, delivery, stop_status, status })
+        Ok(Self { spool, keeper, intake, delivery, stop_status, status })
     }
 
     /// Waits for the reason to end, and does meanwhile what is asked for.
     fn watch(&mut self, daemon: &mut Daemon, events: &mut Events) -> Result<End, DaemonError> {
         let watchdog = service_manager::watchdog_interval();
-        let mut told = Instant::now();
+        let mut watchdog_due = watchdog.map(|interval| Instant::now() + interval);
         loop {
             let Some(idle_left) = self.idle_left(daemon) else { return Ok(End::Idle) };
-            let watchdog_left = watchdog.map(|interval| interval.saturating_sub(told.elapsed()));
+            let watchdog_left = watchdog_due.map(|due| due.saturating_duration_since(Instant::now()));
             match events.wait(idle_left.into_iter().chain(watchdog_left).min())? {
                 Event::End(signal) => return Ok(End::Signal(signal)),
                 Event::Reload => self.reload(daemon)?,
@@ -277,12 +280,14 @@ impl Stations {
                 }
                 Event::ConsentChanged | Event::Timeout => {}
             }
-            if watchdog.is_some_and(|interval| told.elapsed() >= interval) {
-                told = Instant::now();
-                match self.spool.count(WATCHDOG_PATIENCE) {
-                    Some(_) => service_manager::alive(),
-                    None => log::error(format_args!("the spooler does not answer: is the disk of spool_dir well?")),
+            if watchdog_due.is_some_and(|due| due <= Instant::now()) {
+                let is_well = self.spool.count(WATCHDOG_PATIENCE).is_some();
+                match is_well {
+                    true => service_manager::alive(),
+                    false => log::error(format_args!("the spool does not answer: is the disk of spool_dir well?")),
                 }
+                let pause = if is_well { watchdog } else { Some(WATCHDOG_RETRY) };
+                watchdog_due = pause.map(|pause| Instant::now() + pause);
             }
         }
     }
@@ -318,7 +323,7 @@ impl Stations {
             log::warning(format_args!("socket_path stays {} until telemd starts again", socket.display()));
         }
         self.stop_delivery(daemon);
-        match self.spool.apply(SpoolRules::new(&settings)) {
+        match self.spool.apply(&SpoolRules::new(&settings)) {
             Ok(()) => {
                 daemon.limits.change(&settings);
                 self.intake.allow_user_config(settings.boolean(Key::AllowUserConfig));

@@ -12,11 +12,13 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod address;
 mod answer;
 mod back_off;
 mod certificates;
 mod clients;
 mod clock;
+mod cork;
 mod courier;
 mod daemon;
 mod delivery;
@@ -25,6 +27,7 @@ pub mod files;
 mod fresh;
 mod gate;
 mod intake;
+mod inventory;
 mod journal;
 pub mod journal_line;
 mod journal_sync;
@@ -45,8 +48,8 @@ mod service_manager;
 pub mod settings;
 pub mod socket;
 pub mod spool;
+mod spool_directory;
 pub mod spool_name;
-mod spooler;
 mod status;
 mod sync;
 mod tls;
@@ -58,7 +61,7 @@ use std::process::ExitCode;
 
 use record::config::Key;
 
-pub use spooler::name_of;
+pub use spool_directory::name_of;
 
 use daemon::DaemonError;
 use options::{Action, Options};

@@ -41,12 +41,12 @@ impl Queue {
         let (mut more_on_disk, mut held_on_disk, mut count) = (false, false, 0);
         for name in names {
             let name = name?;
-            if self.done.contains(&name) {
+            if self.done.contains(&name) || self.taken.contains(&name) {
                 continue;
             }
             count += 1;
             let is_tried = self.tried_up_to.as_ref().is_some_and(|last| name <= *last);
-            if is_tried || self.taken.contains(&name) || self.aside.contains(&name) {
+            if is_tried || self.aside.contains(&name) {
                 continue;
             }
             if self.is_held(&name) {
@@ -61,7 +61,8 @@ impl Queue {
         }
         // Only now: what was known must outlive a search that failed.
         (self.ready, self.more_on_disk, self.held_on_disk) = (found, more_on_disk, held_on_disk);
-        Ok(count)
+        // Whoever has one may be deleting it just now, and says so then.
+        Ok(count + self.taken.len() as u64)
     }
 
     /// Whether the directory must be searched to know the first name.
@@ -106,11 +107,6 @@ impl Queue {
     /// The first name that need not wait.
     pub(crate) fn first(&self) -> Option<&Name> {
         self.ready.iter().find(|name| !self.is_held(name))
-    }
-
-    /// Somebody else deleted the file.
-    pub(crate) fn forget(&mut self, name: &Name) {
-        self.ready.remove(name);
     }
 
     /// The courier has it.
@@ -175,8 +171,13 @@ impl Queue {
     }
 
     /// What is still to be deleted.
-    pub(crate) fn take_done(&mut self) -> BTreeSet<Name> {
-        std::mem::take(&mut self.done)
+    pub(crate) fn done(&self) -> impl Iterator<Item = &Name> {
+        self.done.iter()
+    }
+
+    /// It was deleted at last.
+    pub(crate) fn forget_done(&mut self, name: &Name) {
+        self.done.remove(name);
     }
 }
 
@@ -199,7 +200,7 @@ mod tests {
         queue.find(disk.iter().cloned().map(Ok)).unwrap();
     }
 
-    /// Takes all, as the spooler does, in order of arrival.
+    /// Takes all, as the spool does, in order of arrival.
     fn drain(queue: &mut Queue, disk: &mut Vec<Name>) -> Vec<u64> {
         let mut order = Vec::new();
         loop {
@@ -262,7 +263,7 @@ mod tests {
         queue.remember_done(name(1, 0));
         assert_eq!(queue.find([name(1, 0), name(2, 0)].map(Ok).into_iter()).unwrap(), 1);
         assert_eq!(queue.first(), Some(&name(2, 0)));
-        assert_eq!(queue.take_done().len(), 1);
+        assert_eq!(queue.done().count(), 1);
     }
 
     #[test]

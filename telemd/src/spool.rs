@@ -1,14 +1,15 @@
 //! The spool: records on disk, one file each, until a collector has them.
 //!
-//! One thread, the spooler, writes to the directory; everybody else asks it
-//! through [`Spool`].
+//! Records come out in the order of their names; what cannot be read or
+//! delivered for reasons of its own is set aside and holds up nobody.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -16,13 +17,17 @@ use record::config::{Key, Settings};
 use ring::digest;
 use thiserror::Error;
 
+use crate::inventory::{Inventory, Taken};
+use crate::rejected::Rejected;
+use crate::spool_directory::SpoolDirectory;
 use crate::spool_name::{Name, Urgency};
-use crate::spooler::Spooler;
 use crate::status::Counters;
 use crate::usage::{Quota, StoreError};
+use crate::{files, log};
 
-/// Requests that may wait for the spooler; more wait in their threads.
-const REQUESTS_MAX: usize = 64;
+mod keeper;
+#[cfg(test)]
+pub(crate) mod tests;
 
 #[derive(Debug, Error)]
 #[error("spool_dir {}: {error}; it must be a directory that the daemon may write to", directory.display())]
@@ -85,315 +90,280 @@ impl SpoolRules {
     }
 }
 
-/// What the spooler is asked.
-pub(crate) enum Request {
-    Store { record: Vec<u8>, urgency: Urgency, uid: u32, reply: Sender<Result<(), StoreError>> },
-    Next { reply: Sender<Waiting> },
-    Remove { waiting: Waiting },
-    Reject { waiting: Waiting, reason: String },
-    GiveBack { waiting: Waiting },
-    SetAside { waiting: Waiting },
-    Hold { users: BTreeSet<u32> },
-    Apply { rules: SpoolRules, reply: Sender<io::Result<()>> },
-    Clear { reply: Sender<io::Result<u64>> },
-    Count { reply: Sender<u64> },
+/// The spool, as all stations share it: each writes, reads and deletes files
+/// itself, and says so in the inventory.
+struct Shared {
+    /// Written to only while nobody uses the directory.
+    directory: RwLock<SpoolDirectory>,
+    /// Held for no longer than it takes to note something, and for a search.
+    inventory: Mutex<Inventory>,
+    rejected: Mutex<Rejected>,
+    /// Whether no record may wait to be synced.
+    is_synced_at_once: AtomicBool,
+    counters: Arc<Counters>,
+    /// For files that could not be deleted.
+    undeleted: log::Throttle,
+    /// For files that are no good.
+    bad: log::Throttle,
 }
 
-/// The other stations' end of the spool.
+impl Shared {
+    fn directory(&self) -> RwLockReadGuard<'_, SpoolDirectory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn directory_alone(&self) -> RwLockWriteGuard<'_, SpoolDirectory> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inventory(&self) -> MutexGuard<'_, Inventory> {
+        self.inventory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rejected(&self) -> MutexGuard<'_, Rejected> {
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Deletes a file that is done with; tells whether it is gone.
+    fn delete(&self, directory: &SpoolDirectory, name: &Name) -> bool {
+        let deleted = directory.delete(name);
+        if let Err(error) = &deleted {
+            let file = name.file.display();
+            self.undeleted.log(format_args!(
+                "spool file {file}: it is delivered and cannot be deleted: {error}; after a restart it is sent again"
+            ));
+        }
+        deleted.is_ok()
+    }
+}
+
+/// A station's end of the spool.
 #[derive(Clone)]
-pub(crate) struct Spool(Sender<Request>);
+pub(crate) struct Spool {
+    shared: Arc<Shared>,
+    keeper: Sender<keeper::Request>,
+}
 
 impl Spool {
-    /// Opens the directory and starts the spooler, which ends when the last
+    /// Opens the directory and starts its keeper, which ends when the last
     /// `Spool` is dropped.
     pub(crate) fn open(rules: SpoolRules, counters: Arc<Counters>) -> Result<(Self, JoinHandle<()>), SpoolError> {
-        let directory = rules.directory.clone();
-        let failed = |error| SpoolError { directory: directory.clone(), error };
-        let mut spooler = Spooler::open(rules, counters).map_err(failed)?;
-        let (requests, incoming) = bounded(REQUESTS_MAX);
-        let thread = thread::Builder::new().name("spooler".into()).spawn(move || spooler.serve(&incoming));
-        Ok((Self(requests), thread.map_err(failed)?))
+        Self::try_open(&rules, counters).map_err(|error| SpoolError { directory: rules.directory, error })
+    }
+
+    fn try_open(rules: &SpoolRules, counters: Arc<Counters>) -> io::Result<(Self, JoinHandle<()>)> {
+        let directory = SpoolDirectory::open(&rules.directory)?;
+        let inventory = Inventory::of(&directory, rules, Arc::clone(&counters))?;
+        let shared = Arc::new(Shared {
+            rejected: Mutex::new(Rejected::beside(directory.path())),
+            directory: RwLock::new(directory),
+            inventory: Mutex::new(inventory),
+            is_synced_at_once: AtomicBool::new(rules.sync_interval.is_zero()),
+            counters,
+            undeleted: log::Throttle::default(),
+            bad: log::Throttle::default(),
+        });
+        let (keeper, thread) = keeper::start(Arc::clone(&shared))?;
+        Ok((Self { shared, keeper }, thread))
+    }
+
+    /// Notes something, and calls the keeper if it has to come sooner for that.
+    fn note<T>(&self, note: impl FnOnce(&mut Inventory) -> T) -> T {
+        let mut inventory = self.shared.inventory();
+        let noted = note(&mut inventory);
+        let must_call = inventory.calls_keeper();
+        // It needs the inventory when it wakes.
+        drop(inventory);
+        if must_call {
+            // If it is called already, it comes anyway.
+            let _ = self.keeper.try_send(keeper::Request::Come);
+        }
+        noted
     }
 
     /// Puts a record, encoded as a spool file, on disk. Returns when it is
     /// there; a critical one, when a power failure cannot take it any more.
+    /// Who waits for one gets it by [`Self::hand_out`].
     pub(crate) fn store(&self, record: Vec<u8>, urgency: Urgency, uid: u32) -> Result<(), StoreError> {
-        self.ask(|reply| Request::Store { record, urgency, uid, reply })?
+        let directory = self.shared.directory();
+        let is_synced = self.is_synced(urgency);
+        let name = self.shared.inventory().announce(&directory, record.len(), urgency, uid)?;
+        let written = directory.write(&name, &record, is_synced);
+        self.note(|inventory| match written {
+            Ok(()) => inventory.arrived(name, record, is_synced),
+            Err(_) => inventory.did_not_arrive(&name),
+        });
+        Ok(written?)
+    }
+
+    /// Gives records that came to those who wait for one. A search is left to
+    /// the keeper.
+    pub(crate) fn hand_out(&self) {
+        let directory = self.shared.directory();
+        self.note(|inventory| {
+            if !inventory.must_search() {
+                inventory.answer(&directory);
+            }
+        });
+    }
+
+    /// Whether a record is synced before [`Self::store`] returns, which takes
+    /// long.
+    pub(crate) fn is_synced(&self, urgency: Urgency) -> bool {
+        urgency == Urgency::Critical || self.shared.is_synced_at_once.load(Ordering::Relaxed)
     }
 
     /// Asks for the first record that nobody else has; it comes when there is
-    /// one.
-    pub(crate) fn next(&self) -> Receiver<Waiting> {
+    /// one, and is then to be opened.
+    pub(crate) fn next(&self) -> Receiver<Taken> {
         let (reply, answer) = bounded(1);
-        self.tell(Request::Next { reply });
+        let directory = self.shared.directory();
+        self.note(|inventory| {
+            inventory.ask(reply);
+            inventory.answer(&directory);
+        });
         answer
+    }
+
+    /// Reads a record. `None`: it could not be read, and the next one is to be
+    /// asked for. In a shortage it keeps its place; if it cannot be read for
+    /// another reason, it is set aside.
+    pub(crate) fn open_taken(&self, taken: Taken) -> Option<Waiting> {
+        let directory = self.shared.directory();
+        let Taken { name, content } = taken;
+        let read = match content {
+            // Unless somebody deleted it: then it must not be sent.
+            Some(content) => directory.check_presence(&name).map(|()| content),
+            None => directory.read(&name),
+        };
+        let error = match read {
+            Ok(content) => return Some(Waiting { name, content }),
+            Err(error) => error,
+        };
+        let file = name.file.display();
+        match error.kind() {
+            io::ErrorKind::NotFound => self.note(|inventory| inventory.gone(&name, 0)),
+            _ if files::is_shortage(&error) => {
+                self.shared.bad.log(format_args!("spool file {file}: {error}; it is tried again"));
+                self.note(|inventory| inventory.wait_for_others(name));
+            }
+            _ => {
+                self.shared.bad.log(format_args!("spool file {file}: {error}; it is left there"));
+                self.note(|inventory| inventory.set_aside(name));
+            }
+        }
+        None
     }
 
     /// Deletes a record that is not needed any more.
     pub(crate) fn remove(&self, waiting: Waiting) {
-        self.tell(Request::Remove { waiting });
+        let directory = self.shared.directory();
+        let Waiting { name, content } = waiting;
+        // Its name is known as taken until the file is gone.
+        let is_gone = self.shared.delete(&directory, &name);
+        self.note(|inventory| {
+            inventory.gone(&name, content.len());
+            if !is_gone {
+                inventory.stays(name);
+            }
+        });
     }
 
     /// Moves a record away that no collector will ever take.
-    pub(crate) fn reject(&self, waiting: Waiting, reason: String) {
-        self.tell(Request::Reject { waiting, reason });
+    pub(crate) fn reject(&self, waiting: Waiting, reason: &str) {
+        let directory = self.shared.directory();
+        let Waiting { name, content } = waiting;
+        let file = name.file.display();
+        let rejected = self.shared.rejected();
+        let target = rejected.directory().display();
+        match rejected.take(&directory.path_of(&name)) {
+            Ok(()) => {
+                self.shared.bad.log(format_args!("spool file {file}: {reason}; it was moved to {target}"));
+                self.note(|inventory| inventory.gone(&name, content.len()));
+                self.shared.counters.rejected();
+            }
+            Err(error) => {
+                self.shared.bad.log(format_args!(
+                    "spool file {file}: {reason}; it cannot be moved to {target}: {error}; make that directory for the daemon's user"
+                ));
+                self.note(|inventory| inventory.set_aside(name));
+            }
+        }
     }
 
     /// Returns a record that could not be delivered, for reasons of its own: the
     /// others go on, and it comes again later.
     pub(crate) fn set_aside(&self, waiting: Waiting) {
-        self.tell(Request::SetAside { waiting });
+        self.note(|inventory| inventory.set_aside(waiting.name));
     }
 
     /// Returns a record that could not be delivered.
     pub(crate) fn give_back(&self, waiting: Waiting) {
-        self.tell(Request::GiveBack { waiting });
+        let directory = self.shared.directory();
+        self.note(|inventory| {
+            inventory.undelivered(waiting.name);
+            inventory.answer(&directory);
+        });
     }
 
     /// From now on, only records of these users are not given out.
     pub(crate) fn hold(&self, users: BTreeSet<u32>) {
-        self.tell(Request::Hold { users });
+        let directory = self.shared.directory();
+        self.note(|inventory| {
+            inventory.hold(users);
+            inventory.answer(&directory);
+        });
     }
 
     /// Works by other rules from now on. No courier may be at work. After an
     /// error, the old ones hold.
-    pub(crate) fn apply(&self, rules: SpoolRules) -> Result<(), SpoolError> {
-        let directory = rules.directory.clone();
-        let applied = self.ask(|reply| Request::Apply { rules, reply }).and_then(|applied| applied);
-        applied.map_err(|error| SpoolError { directory, error })
+    pub(crate) fn apply(&self, rules: &SpoolRules) -> Result<(), SpoolError> {
+        let mut directory = self.shared.directory_alone();
+        self.note(Inventory::forget_couriers);
+        if rules.directory == directory.path() {
+            self.note(|inventory| inventory.apply(rules));
+        } else {
+            let moved = self.move_to(&mut directory, rules);
+            moved.map_err(|error| SpoolError { directory: rules.directory.clone(), error })?;
+        }
+        self.shared.is_synced_at_once.store(rules.sync_interval.is_zero(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn move_to(&self, directory: &mut SpoolDirectory, rules: &SpoolRules) -> io::Result<()> {
+        let next = SpoolDirectory::open(&rules.directory)?;
+        let next_inventory = Inventory::of(&next, rules, Arc::clone(&self.shared.counters))?;
+        let mut inventory = self.shared.inventory();
+        let count = inventory.count();
+        if count > 0 {
+            log::warning(format_args!(
+                "{count} records stay in {}; to have them sent, move them to the new spool_dir",
+                directory.path().display()
+            ));
+        }
+        inventory.flush(directory);
+        *inventory = next_inventory;
+        drop(inventory);
+        *self.shared.rejected() = Rejected::beside(next.path());
+        *directory = next;
+        // It counts with the inventory of before.
+        let _ = self.keeper.try_send(keeper::Request::Come);
+        Ok(())
     }
 
     /// Deletes all records, rejected ones too; gives their number.
     pub(crate) fn clear(&self) -> io::Result<u64> {
-        self.ask(|reply| Request::Clear { reply })?
+        let directory = self.shared.directory_alone();
+        let count = directory.clear()? + self.shared.rejected().clear()?;
+        self.shared.inventory().start_anew(&directory)?;
+        Ok(count)
     }
 
-    /// The number of records that wait; `None` if the spooler does not answer
-    /// in time.
+    /// The number of records that wait; `None` if the spool does not answer in
+    /// time, or the disk has not taken a record for so long.
     pub(crate) fn count(&self, patience: Duration) -> Option<u64> {
         let (reply, answer) = bounded(1);
-        self.0.send_timeout(Request::Count { reply }, patience).ok()?;
-        answer.recv_timeout(patience).ok()
-    }
-
-    fn tell(&self, request: Request) {
-        // The spooler ends after all who could tell it anything.
-        let _ = self.0.send(request);
-    }
-
-    fn ask<T>(&self, request: impl FnOnce(Sender<T>) -> Request) -> io::Result<T> {
-        let (reply, answer) = bounded(1);
-        self.tell(request(reply));
-        answer.recv().map_err(|_| io::Error::from_raw_os_error(nix::libc::ESHUTDOWN))
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::queue::NAMES_MAX;
-    use std::fs;
-    use std::path::Path;
-
-    pub(crate) fn rules(directory: &Path, quota: Option<u64>) -> SpoolRules {
-        let directory = directory.to_owned();
-        let quota = Quota { all: quota, user: None };
-        let [sync_interval, retry_interval] = [5, 120].map(Duration::from_secs);
-        SpoolRules { directory, quota, sync_interval, retry_interval }
-    }
-
-    fn open(directory: &Path) -> (Spool, JoinHandle<()>) {
-        Spool::open(rules(directory, None), Arc::default()).unwrap()
-    }
-
-    fn content(spool: &Spool) -> (Waiting, String) {
-        let waiting = spool.next().recv().unwrap();
-        let text = String::from_utf8(waiting.content.clone()).unwrap();
-        (waiting, text)
-    }
-
-    pub(crate) fn files(directory: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn records_come_out_oldest_first_and_stay_until_they_are_removed() {
-        let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = open(directory.path());
-        for text in ["one", "two", "three"] {
-            spool.store(text.into(), Urgency::Ordinary, 0).unwrap();
-        }
-        let (first, text) = content(&spool);
-        assert_eq!((text.as_str(), files(directory.path()).len()), ("one", 3), "taken is not removed");
-        spool.give_back(first);
-        let (again, text) = content(&spool);
-        assert_eq!(text, "one");
-        spool.remove(again);
-        assert_eq!(content(&spool).1, "two");
-    }
-
-    #[test]
-    fn a_new_daemon_finds_what_the_old_one_left() {
-        let directory = tempfile::tempdir().unwrap();
-        {
-            let (spool, thread) = open(directory.path());
-            spool.store("kept".into(), Urgency::Critical, 0).unwrap();
-            drop(spool);
-            thread.join().unwrap();
-        }
-        let (spool, _) = open(directory.path());
-        assert_eq!(content(&spool).1, "kept");
-    }
-
-    #[test]
-    fn w6_d25_half_written_files_are_swept_and_other_entries_are_left_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = |name: &str| directory.path().join(name);
-        fs::write(path(".new-1-2"), "half").unwrap();
-        fs::write(path(".hidden"), "not ours").unwrap();
-        fs::create_dir(path("directory")).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", path("link")).unwrap();
-        fs::write(path("aB3xY9"), "of a C daemon").unwrap();
-        let (spool, _) = open(directory.path());
-        assert_eq!(files(directory.path()), [".hidden", "aB3xY9", "directory", "link"]);
-        let (waiting, text) = content(&spool);
-        assert_eq!(text, "of a C daemon");
-        spool.remove(waiting);
-        spool.store("new".into(), Urgency::Ordinary, 0).unwrap();
-        assert_eq!(content(&spool).1, "new", "the directory and the link do not block");
-    }
-
-    #[test]
-    fn more_records_than_names_fit_in_memory_all_come_out_in_order() {
-        let directory = tempfile::tempdir().unwrap();
-        let (spool, thread) = open(directory.path());
-        let count = NAMES_MAX * 2 + 10;
-        let mut stored = 0..count;
-        let mut store = |count: usize| {
-            for number in stored.by_ref().take(count) {
-                spool.store(number.to_string().into(), Urgency::Ordinary, 0).unwrap();
-            }
-        };
-        store(NAMES_MAX + 100);
-        for number in 0..count {
-            let (waiting, text) = content(&spool);
-            assert_eq!(text, number.to_string());
-            spool.remove(waiting);
-            // Newer ones come while older ones wait on disk.
-            store(1);
-        }
-        drop(spool);
-        thread.join().unwrap();
-        assert!(files(directory.path()).is_empty());
-    }
-
-    #[test]
-    fn a_record_that_cannot_be_written_leaves_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = open(directory.path());
-        let gone = directory.path().to_owned();
-        drop(directory);
-        assert_eq!(spool.store("lost".into(), Urgency::Ordinary, 0).unwrap_err().errno(), nix::errno::Errno::ENOENT);
-        assert!(!gone.exists());
-    }
-
-    #[test]
-    fn a_second_daemon_cannot_use_the_same_spool() {
-        let directory = tempfile::tempdir().unwrap();
-        let _first = open(directory.path());
-        let error = Spool::open(rules(directory.path(), None), Arc::default()).err().unwrap().to_string();
-        assert!(error.contains("another telemd uses it"), "{error}");
-    }
-
-    #[test]
-    fn critical_records_come_out_first() {
-        let directory = tempfile::tempdir().unwrap();
-        {
-            let (spool, thread) = open(directory.path());
-            for (text, urgency) in [("1", Urgency::Ordinary), ("2", Urgency::Critical), ("3", Urgency::Critical)] {
-                spool.store(text.into(), urgency, 0).unwrap();
-            }
-            drop(spool);
-            thread.join().unwrap();
-        }
-        let (spool, _) = open(directory.path());
-        for expected in ["2", "3", "1"] {
-            let (waiting, text) = content(&spool);
-            assert_eq!(text, expected, "also after a restart");
-            spool.remove(waiting);
-        }
-    }
-
-    #[test]
-    fn the_record_id_is_that_of_one_file() {
-        let waiting = |file: &str, content: &str| Waiting {
-            name: Name { urgency: Urgency::Ordinary, arrival: 1, uid: None, file: file.into() },
-            content: content.into(),
-        };
-        let id = waiting("a", "b").record_id();
-        assert!(record::event_id::is_valid(id.as_bytes()), "{id}");
-        assert_eq!(waiting("a", "b").record_id(), id);
-        assert_ne!(waiting("a", "c").record_id(), id);
-        assert_ne!(waiting("c", "b").record_id(), id);
-        assert_ne!(waiting("ab", "").record_id(), id);
-    }
-
-    #[test]
-    fn d26_a_missing_directory_is_an_error_at_start() {
-        assert!(Spool::open(rules(Path::new("/nonexistent/spool"), None), Arc::default()).is_err());
-    }
-
-    #[test]
-    fn other_rules_can_name_another_directory_and_what_a_courier_had_is_there_again() {
-        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (spool, _) = open(first.path());
-        spool.store("one".into(), Urgency::Ordinary, 0).unwrap();
-        assert_eq!(content(&spool).1, "one");
-        spool.apply(rules(first.path(), None)).unwrap();
-        assert_eq!(content(&spool).1, "one");
-        spool.apply(rules(second.path(), None)).unwrap();
-        spool.store("two".into(), Urgency::Ordinary, 0).unwrap();
-        assert_eq!(content(&spool).1, "two");
-        assert_eq!((files(first.path()).len(), files(second.path()).len()), (1, 1));
-        assert!(spool.apply(rules(Path::new("/nonexistent/spool"), None)).is_err());
-        spool.store("three".into(), Urgency::Ordinary, 0).unwrap();
-        assert_eq!(files(second.path()).len(), 2, "the rules before hold");
-    }
-
-    #[test]
-    fn clearing_deletes_what_waits_and_what_was_rejected() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("spool");
-        fs::create_dir(&path).unwrap();
-        let (spool, _) = open(&path);
-        for text in ["one", "two", "three"] {
-            spool.store(text.into(), Urgency::Ordinary, 0).unwrap();
-        }
-        spool.reject(content(&spool).0, "test".into());
-        assert_eq!(spool.clear().unwrap(), 3);
-        assert!(files(&path).is_empty() && files(&directory.path().join("rejected")).is_empty());
-        assert_eq!(spool.count(Duration::from_secs(1)), Some(0));
-    }
-
-    #[test]
-    fn an_asker_who_left_gets_no_record() {
-        let directory = tempfile::tempdir().unwrap();
-        let (spool, _) = open(directory.path());
-        drop(spool.next());
-        spool.store("one".into(), Urgency::Ordinary, 0).unwrap();
-        assert_eq!(content(&spool).1, "one");
-    }
-
-    #[test]
-    fn d27_a_file_that_others_put_into_the_spool_is_found() {
-        let directory = tempfile::tempdir().unwrap();
-        let rules = SpoolRules { retry_interval: Duration::from_millis(50), ..rules(directory.path(), None) };
-        let (spool, _) = Spool::open(rules, Arc::default()).unwrap();
-        let next = spool.next();
-        fs::write(directory.path().join("aB3xY9"), "of another").unwrap();
-        assert_eq!(next.recv_timeout(Duration::from_secs(10)).unwrap().content, b"of another");
+        self.keeper.send_timeout(keeper::Request::Count { patience, reply }, patience).ok()?;
+        answer.recv_timeout(patience).ok()?
     }
 }

@@ -50,11 +50,6 @@ impl SyncQueue {
         self.interval = interval;
     }
 
-    /// Whether nothing may wait at all.
-    pub(crate) fn is_immediate(&self) -> bool {
-        self.interval.is_zero()
-    }
-
     /// Notes a file that was written at `now`.
     pub(crate) fn add(&mut self, file: &Path, now: Instant) {
         match &mut self.waiting {
@@ -93,7 +88,7 @@ impl SyncQueue {
 }
 
 /// Starts the syncer: a thread of its own, because senders wait for the
-/// spooler, and syncing takes long. It ends when the sender is dropped.
+/// spool, and syncing takes long. It ends when the sender is dropped.
 pub(crate) fn start(directory: &Path) -> io::Result<Sender<Batch>> {
     let (sender, batches) = bounded::<Batch>(1);
     let directory = directory.to_owned();
@@ -159,7 +154,7 @@ mod tests {
         let now = Instant::now();
         queue.add(Path::new("a"), now);
         queue.hand_over_if_due(&syncer, now);
-        assert_eq!(queue.due_in(now), Some(BUSY_PAUSE), "the spooler does not spin meanwhile");
+        assert_eq!(queue.due_in(now), Some(BUSY_PAUSE), "the keeper does not spin meanwhile");
         batches.recv().unwrap();
         queue.hand_over_if_due(&syncer, now + BUSY_PAUSE);
         assert_eq!(batches.try_recv().unwrap(), Batch::Files(vec!["a".into()]));

@@ -127,6 +127,6 @@ impl Transport for TlsTransport {
 
 impl fmt::Debug for TlsTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TlsTransport").field(self.stream.sock.inner()).finish()
+        f.debug_tuple("TlsTransport").field(&self.stream.sock.inner()).finish()
     }
 }

@@ -10,12 +10,13 @@ use record::config::{Key, Settings};
 use record::spool_file::SpoolFile;
 use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderName, HeaderValue, Request, Uri};
-use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, SocksConnector, TcpConnector};
 use ureq::{Agent, Proxy};
 
+use crate::address::RememberingResolver;
 use crate::answer::Verdict;
 use crate::certificates::Certificates;
+use crate::cork::CorkConnector;
 use crate::courier::{Failure, Parcel, Transport};
 use crate::record_config::{self, RecordConfigError};
 use crate::request_form::RequestForm;
@@ -67,6 +68,7 @@ struct Way {
     /// For messages.
     name: String,
     server: Uri,
+    addresses: RememberingResolver,
     agent: Agent,
 }
 
@@ -125,8 +127,11 @@ impl Way {
             ().chain(SocksConnector::default())
                 .chain(ConnectProxyConnector::default())
                 .chain(TcpConnector::default())
-                .chain(TlsConnector::new(certificates));
-        Self { name, server, agent: Agent::with_parts(config, connector, DefaultResolver::default()) }
+                .chain(TlsConnector::new(certificates))
+                .chain(CorkConnector);
+        let addresses = RememberingResolver::default();
+        let agent = Agent::with_parts(config, connector, addresses.clone());
+        Self { name, server, addresses, agent }
     }
 }
 
@@ -161,7 +166,8 @@ impl HttpTransport {
         let way = self.way.as_ref().map_err(|error| Failure::Retry(error.clone()))?;
         let failed = |error: &dyn Display| Failure::Retry(format!("{}: {error}", way.name));
         let request = self.request(&way.server, parcel).map_err(|error| failed(&error))?;
-        let mut response = way.agent.run(request).map_err(|error| failed(&error))?;
+        let answer = way.agent.run(request).inspect_err(|_| way.addresses.forget());
+        let mut response = answer.map_err(|error| failed(&error))?;
         // A connection whose answer was read to its end can be used again.
         let _ = response.body_mut().with_config().limit(BUFFER as u64).read_to_vec();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -183,7 +189,7 @@ mod tests {
     use super::*;
     use collector::door::{Door, read_request};
     use proptest::prelude::*;
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::sync::{Arc, Mutex};
 
     fn parcel<'a>(record: &'a SpoolFile<'a>) -> Parcel<'a> {
@@ -209,6 +215,21 @@ mod tests {
             let Err(Failure::Retry(message)) = post(server, "") else { panic!("{server} is no failure") };
             assert!(message.starts_with(error), "{message}");
         }
+    }
+
+    #[test]
+    fn head_and_body_of_a_request_leave_in_one_write() {
+        let door = Door::to(([127, 0, 0, 1], 1).into()).unwrap();
+        let (first_reads, seen) = crossbeam_channel::unbounded();
+        door.mistreat(move |mut connection| {
+            let mut buffer = [0; BUFFER];
+            let len = connection.read(&mut buffer).unwrap_or_default();
+            let _ = first_reads.send(buffer.get(..len).unwrap_or_default().to_vec());
+            let _ = connection.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n");
+        });
+        assert_eq!(post(&format!("http://{}/", door.address()), ""), Ok(Verdict::Delivered));
+        let request = String::from_utf8(seen.recv().unwrap()).unwrap();
+        assert!(request.starts_with("POST / ") && request.ends_with("\r\n\r\nping\n"), "{request}");
     }
 
     /// Pieces of answers, and what tears them.

@@ -72,7 +72,14 @@ fn on_disk(len: usize) -> u64 {
 impl Usage {
     /// Whether a record fits. Before that is denied, the directory is measured:
     /// others may have made room.
-    pub(crate) fn check(&mut self, directory: &Path, len: usize, uid: u32) -> Result<(), StoreError> {
+    /// What is `arriving` may be on disk then or not, and counts anyway.
+    pub(crate) fn check(
+        &mut self,
+        directory: &Path,
+        len: usize,
+        uid: u32,
+        arriving: impl Iterator<Item = (usize, u32)>,
+    ) -> Result<(), StoreError> {
         if self.quota == Quota::default() {
             return Ok(());
         }
@@ -81,8 +88,11 @@ impl Usage {
         }
         let is_due = self.measured.is_none_or(|measured| measured.elapsed() >= MEASURE_INTERVAL);
         if self.sizes.is_none() || is_due {
+            let sizes = measure(directory);
+            // Counted from its end: it may take long.
             self.measured = Some(Instant::now());
-            self.sizes = Some(measure(directory)?);
+            self.sizes = Some(sizes?);
+            arriving.for_each(|(len, uid)| self.add(len, uid));
         }
         self.sizes.as_ref().map_or(Ok(()), |sizes| self.judge(sizes, len, uid))
     }

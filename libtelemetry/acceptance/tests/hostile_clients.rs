@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{IoSlice, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Once;
 use std::thread;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use libtelemetry_acceptance::client::{connect, frame, header_block, send, status};
 use libtelemetry_acceptance::machine::Machine;
 use libtelemetry_acceptance::{Program, stdout_of};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -23,6 +26,8 @@ const DESCRIPTORS: &str = "--nofile=1024:";
 const MEMORY_MAX: u64 = 24 * 1024;
 /// Longest life of a connection.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// How long the end of a connection takes that a client passes.
+const LINGER: Duration = Duration::from_secs(4);
 /// How long readers wait for the next connection, and then end.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -84,6 +89,24 @@ impl Victim {
     fn threads_are_given_back(&self) {
         wait_at_most(2 * IDLE, "threads are given back", || self.count("task") <= self.threads);
     }
+}
+
+/// A connection whose end waits as long as its maker wants: it has data that
+/// nobody reads.
+fn lingering() -> (TcpListener, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    socket2::SockRef::from(&stream).set_linger(Some(LINGER)).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    while stream.write(&[0; 65536]).is_ok() {}
+    (listener, stream)
+}
+
+/// Writes bytes, and passes a descriptor with them.
+fn write_with(connection: &UnixStream, bytes: &[u8], descriptor: &impl AsRawFd) {
+    let rights = [ControlMessage::ScmRights(&[descriptor.as_raw_fd()])];
+    // Who has the answer already may send no more.
+    let _ = sendmsg::<()>(connection.as_raw_fd(), &[IoSlice::new(bytes)], &rights, MsgFlags::MSG_NOSIGNAL, None);
 }
 
 fn counted(bodies: impl IntoIterator<Item = impl AsRef<[u8]>>) -> BTreeMap<String, usize> {
@@ -351,4 +374,30 @@ fn d10_1020_stalled_connections_leave_room_for_a_client_and_after_more_clients_a
     drop(stalled);
     assert_eq!(victim.is_unharmed("1100 stalled connections"), counted([b"served\n"; 2]));
     victim.threads_are_given_back();
+}
+
+#[test]
+fn descriptors_that_clients_pass_hold_up_nobody_else() {
+    let victim = Victim::new();
+    let frame = frame(None, "2", b"with a descriptor");
+    let start = Instant::now();
+    for is_behind in [false, true, true, true, true] {
+        let (_listener, stream) = lingering();
+        let mut connection = victim.connect();
+        if is_behind {
+            connection.write_all(&frame).unwrap();
+            write_with(&connection, b"more", &stream);
+        } else {
+            write_with(&connection, &frame, &stream);
+        }
+        // The last one who has it waits when it closes it.
+        drop(stream);
+        drop(connection);
+        for _ in 0..2 {
+            victim.good_record_arrives();
+        }
+    }
+    println!("ten good records took {:?}", start.elapsed());
+    assert!(start.elapsed() < LINGER);
+    victim.is_unharmed("descriptors");
 }
