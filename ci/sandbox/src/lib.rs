@@ -247,14 +247,26 @@ impl Telemd {
         number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{line} in {status}"))
     }
 
+    /// What it has had of the processor so far, see proc_pid_stat(5).
+    pub fn processor_time(&self) -> Duration {
+        /// Of Linux, for programs, everywhere.
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let stat = fs::read_to_string(self.proc("stat")).expect("telemd runs");
+        // Behind the name, which may hold anything, is the third field.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ticks: u32 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u32>().expect("ticks")).sum();
+        Duration::from_secs_f64(f64::from(ticks) / TICKS_PER_SECOND)
+    }
+
     fn end(mut self, signal: &str) -> ExitStatus {
         self.signal(signal);
         self.child.wait().expect("bwrap")
     }
 }
 
-/// By the shell's own command: not every system has one in a file.
-fn send_signal(signal: &str, pid: u32) -> bool {
+/// Sends a signal (`TERM`), and tells whether that was possible. By the shell's
+/// own command: not every system has one in a file.
+pub fn send_signal(signal: &str, pid: u32) -> bool {
     let mut shell = Command::new("sh");
     shell.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal]).arg(pid.to_string());
     shell.status().expect("sh").success()

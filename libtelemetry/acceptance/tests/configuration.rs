@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use libtelemetry_acceptance::Program;
 use libtelemetry_acceptance::machine::{Machine, PATIENCE, SPOOL, frame};
-use sandbox::{Sandbox, wait_until};
+use sandbox::{Sandbox, TELEMD, wait_until};
 
 const CONFIG: &str = "/etc/telemetrics/telemetrics.conf";
 
@@ -22,7 +22,7 @@ fn send(sandbox: &Sandbox) -> i32 {
 
 /// What telemd said when it could not start.
 fn complaint(sandbox: &Sandbox) -> String {
-    let output = sandbox.command("telemd").output().unwrap();
+    let output = sandbox.command(TELEMD).output().unwrap();
     assert_eq!(output.status.code(), Some(78), "EX_CONFIG: {output:?}");
     String::from_utf8(output.stderr).unwrap()
 }

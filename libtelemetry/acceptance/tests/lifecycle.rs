@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use collector::Collector;
 use libtelemetry_acceptance::machine::{Machine, PATIENCE, frame};
 use libtelemetry_acceptance::{Program, stdout_of, succeed};
-use sandbox::{Sandbox, wait_until};
+use sandbox::{Sandbox, send_signal, wait_until};
 
 fn send(machine: &Machine, payload: &str) {
     let program = Program::compile("send.c");
@@ -230,7 +230,7 @@ fn an_idle_telemd_makes_no_system_calls() {
     strace.args(["-f", "-qq", "-o"]).arg(&trace).arg("-p").arg(telemd.pid().to_string());
     let mut strace = strace.stderr(Stdio::null()).spawn().unwrap();
     thread::sleep(Duration::from_secs(60));
-    succeed(Command::new("kill").arg(strace.id().to_string()));
+    assert!(send_signal("TERM", strace.id()));
     strace.wait().unwrap();
     let trace = fs::read_to_string(trace).unwrap();
     // Calls that were begun before, and interrupted by the end of the trace.

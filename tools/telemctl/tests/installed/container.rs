@@ -148,7 +148,9 @@ fn a_telemd_that_was_started_by_hand_is_found_and_stopped() {
     let operator = Operator::new();
     let telemd = operator.machine.sandbox.start_telemd();
     // By the lock of the spool alone.
-    fs::remove_file(operator.path("/run/telemetry/status.json")).unwrap();
+    let status = operator.path("/run/telemetry/status.json");
+    wait_until("there is a status file", || status.exists());
+    fs::remove_file(status).unwrap();
     assert_eq!(operator.telemctl(&["is-active"]).status, 0);
     if is_root() {
         assert_eq!(operator.telemctl_as_nobody(&["is-active"]).status, 0);
