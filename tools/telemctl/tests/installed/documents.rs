@@ -77,6 +77,7 @@ fn the_manual_page_names_every_exit_status() {
         "6 it waits",
         "7 the server rejected it",
         "8 delivery is switched off",
+        "9 a rate limit",
     ] {
         assert!(section.contains(said), "{said}: {section}");
     }
