@@ -51,6 +51,10 @@ impl Heartbeat {
         let (mut told, mut delivered) = (None, None);
         loop {
             let report = running::report();
+            // It is in the journal then, too.
+            if report.as_ref().is_some_and(|report| self.is_kept(report)) {
+                return Ok(Arrival::Kept);
+            }
             let is_told = report.as_ref().is_some_and(|report| self.more(report, |report| report.delivered));
             if delivered.is_none() && (self.is_in_journal().unwrap_or(is_told)) {
                 delivered = Some(Instant::now());
@@ -84,13 +88,13 @@ impl Heartbeat {
             let reason = report.last_error.as_ref().map(|error| error.message.clone());
             return Some(Arrival::Rejected(reason.unwrap_or_default()));
         }
-        let is_kept = report.server.is_none() && self.more(report, |report| report.kept_locally);
-        if is_kept {
-            return Some(Arrival::Kept);
-        }
         let is_dropped =
             self.more(report, |report| report.dropped) && !self.is_in(RecordFiles::spool()).unwrap_or(false);
         is_dropped.then_some(Arrival::Dropped)
+    }
+
+    fn is_kept(&self, report: &Report) -> bool {
+        report.server.is_none() && self.more(report, |report| report.kept_locally)
     }
 
     /// Whether a counter of telemd rose since it was sent.

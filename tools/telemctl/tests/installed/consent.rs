@@ -40,8 +40,8 @@ fn opting_in_makes_the_file_and_says_what_that_means() {
     assert_eq!((file.len(), file.permissions().mode() & 0o777), (0, 0o644));
     for said in [
         "What is collected",
-        "a program writes into its payload is its own",
-        "sees the address of the connection",
+        "program writes into its payload is its own",
+        "and the server sees the address",
         "Note: this is the default of the C project, and nobody here controls it",
         "Where it goes: https://",
         "telemctl preview",
