@@ -54,6 +54,9 @@ pub(crate) enum DaemonError {
     Spool(#[from] SpoolError),
     #[error("records of an earlier consent cannot be told or deleted: {0}; delete them in spool_dir, and {consent}", consent = paths::CONSENT)]
     Consent(io::Error),
+    /// It could start, and would not send.
+    #[error("{0}")]
+    Delivery(String),
     #[error("threads and descriptors: {0}")]
     Shortage(#[from] io::Error),
     #[error("signals: {0}")]
@@ -135,6 +138,8 @@ impl Daemon {
     fn sleep(&mut self, events: &mut Events) -> Result<Option<Signal>, DaemonError> {
         let file = self.opt_in.file().display();
         log::notice(format_args!("not opted in: {file} does not exist; nothing is taken or sent until it does"));
+        self.counters.sends_to(None);
+        self.counters.back_off_until(None);
         self.status.write(&self.counters, State::NotOptedIn);
         service_manager::ready();
         service_manager::status("not opted in");
@@ -195,10 +200,15 @@ impl Daemon {
         !self.opt_in.is_given() || matches!(self.opt_in.compare(), Ok(Consent::Another))
     }
 
+    /// The server, unless delivery is switched off.
+    fn destination(&self) -> Option<String> {
+        self.settings.boolean(Key::RecordServerDeliveryEnabled).then(|| self.settings.shown(Key::Server))
+    }
+
     fn announce(&self) {
-        let destination = match self.settings.boolean(Key::RecordServerDeliveryEnabled) {
-            true => format!("sending to {}", self.settings.shown(Key::Server)),
-            false => "delivery is switched off: records stay on this machine".to_owned(),
+        let destination = match self.destination() {
+            Some(server) => format!("sending to {server}"),
+            None => "delivery is switched off: records stay on this machine".to_owned(),
         };
         let socket = settings::path(&self.settings, Key::SocketPath).display();
         match self.socket.is_inherited() {
@@ -246,6 +256,8 @@ impl Stations {
         let (spool, keeper) = Spool::open(SpoolRules::new(settings), counters())?;
         daemon.start_from_an_empty_spool_if_consent_is_new(&spool)?;
         let listener = daemon.socket.listener(settings::path(settings, Key::SocketPath))?;
+        // In the first file, too: who looks takes what is not there for none.
+        daemon.counters.sends_to(daemon.destination());
         let (stop_status, stops) = bounded(0);
         let status = daemon.status.follow(counters(), stops)?;
         let desk = Desk {
@@ -345,6 +357,7 @@ impl Stations {
 }
 
 fn start_delivery(daemon: &Daemon, spool: &Spool) -> io::Result<Delivery> {
+    daemon.counters.sends_to(daemon.destination());
     Delivery::start(
         &daemon.settings,
         spool.clone(),

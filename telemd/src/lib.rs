@@ -105,12 +105,14 @@ fn exit_code(error: &DaemonError) -> ExitCode {
 }
 
 /// Prints the settings in effect, as they stand in a file, and above each where
-/// it comes from. The first line names the file that was read.
+/// it comes from. The first line names the file that was read. Settings by
+/// which nothing can be sent are an error, too: telemd itself starts with them,
+/// since a missing file may come.
 fn check(options: &Options) -> Result<(), DaemonError> {
     let loaded = settings::load_with_file(options.config_file.as_deref())?;
     println!("# {}", loaded.origin());
     for key in Key::ALL {
         println!("# {}\n{}={}", loaded.source(key), key.name(), loaded.settings.shown(key));
     }
-    Ok(())
+    transport::check(&loaded).map_err(DaemonError::Delivery)
 }

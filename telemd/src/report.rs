@@ -46,8 +46,14 @@ pub struct Report {
     pub dropped: u64,
     /// When the server took the last one.
     pub last_delivery: Option<u64>,
+    /// Where it sends records, by the settings that it uses. `None`: nowhere,
+    /// for delivery is switched off, or there is no consent.
+    pub server: Option<String>,
     /// What went wrong last.
     pub last_error: Option<LastError>,
+    /// When a record was refused last for want of room or a disk, and why: a
+    /// key of `refused`.
+    pub last_refusal: Option<LastError>,
     /// When the next attempt is, after a failure.
     pub back_off_until: Option<u64>,
 }

@@ -276,7 +276,7 @@ impl Spool {
         let file = name.file.display();
         let rejected = self.shared.rejected();
         let target = rejected.directory().display();
-        match rejected.take(&directory.path_of(&name)) {
+        match rejected.take(&directory.path_of(&name), reason) {
             Ok(()) => {
                 self.shared.bad.log(format_args!("spool file {file}: {reason}; it was moved to {target}"));
                 self.note(|inventory| inventory.gone(&name, content.len()));

@@ -45,6 +45,14 @@ pub(crate) enum RefusalReason {
     Disk,
 }
 
+impl RefusalReason {
+    /// Whether nobody but this machine's administrator can do something about
+    /// it.
+    fn is_of_this_machine(self) -> bool {
+        matches!(self, Self::SpoolFull | Self::ShareUsed | Self::Disk)
+    }
+}
+
 /// In the order of the variants.
 const REASONS: [&str; 9] = [
     "frame",
@@ -79,6 +87,9 @@ pub(crate) struct Counters {
     /// Milliseconds after the start.
     last_activity: AtomicU64,
     last_error: Mutex<LastError>,
+    /// For reasons of this machine.
+    last_refusal: Mutex<LastError>,
+    server: Mutex<Option<String>>,
     changes: Sender<()>,
     changed: Receiver<()>,
 }
@@ -102,6 +113,8 @@ impl Default for Counters {
             back_off_until: AtomicU64::default(),
             last_activity: AtomicU64::default(),
             last_error: Mutex::default(),
+            last_refusal: Mutex::default(),
+            server: Mutex::default(),
             changes,
             changed,
         }
@@ -114,6 +127,14 @@ fn add(counter: &AtomicU64, amount: u64) {
 
 fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
+}
+
+fn set<T>(cell: &Mutex<T>, value: T) {
+    *cell.lock().unwrap_or_else(PoisonError::into_inner) = value;
+}
+
+fn copy<T: Clone>(cell: &Mutex<T>) -> T {
+    cell.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 fn seconds(time: SystemTime) -> u64 {
@@ -146,9 +167,19 @@ impl Counters {
     }
 
     pub(crate) fn refused(&self, reason: RefusalReason) {
-        if let Some(counter) = self.refused.get(reason as usize) {
+        let index = reason as usize;
+        if reason.is_of_this_machine() {
+            set(&self.last_refusal, REASONS.get(index).map(|name| (SystemTime::now(), (*name).to_owned())));
+        }
+        if let Some(counter) = self.refused.get(index) {
             self.count(counter);
         }
+    }
+
+    /// Where records go from now on.
+    pub(crate) fn sends_to(&self, server: Option<String>) {
+        set(&self.server, server);
+        self.change();
     }
 
     pub(crate) fn delivered(&self, bytes: u64, now: SystemTime) {
@@ -188,16 +219,13 @@ impl Counters {
 
     /// A record was not delivered.
     pub(crate) fn failed(&self, reason: &str, now: SystemTime) {
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, reason.to_owned()));
+        set(&self.last_error, Some((now, reason.to_owned())));
         self.change();
-    }
-
-    fn last_error(&self) -> LastError {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn report(&self, state: State) -> Report {
         let never = |time: u64| (time != 0).then_some(time);
+        let told = |error: LastError| error.map(|(time, message)| report::LastError { time: seconds(time), message });
         let reasons = REASONS.iter().zip(&self.refused).map(|(name, count)| ((*name).to_owned(), get(count)));
         Report {
             version: report::VERSION,
@@ -215,14 +243,16 @@ impl Counters {
             expired: get(&self.expired),
             dropped: get(&self.dropped),
             last_delivery: never(get(&self.last_delivery)),
-            last_error: self.last_error().map(|(time, message)| report::LastError { time: seconds(time), message }),
+            server: copy(&self.server),
+            last_error: told(copy(&self.last_error)),
+            last_refusal: told(copy(&self.last_refusal)),
             back_off_until: never(get(&self.back_off_until)),
         }
     }
 
     fn summary(&self) -> String {
         let (spooled, delivered) = (get(&self.spooled), get(&self.delivered));
-        let error = self.last_error().map_or_else(String::new, |(_, message)| format!("; last error: {message}"));
+        let error = copy(&self.last_error).map_or_else(String::new, |(_, message)| format!("; last error: {message}"));
         format!("{spooled} spooled, {delivered} delivered{error}")
     }
 }
@@ -296,6 +326,8 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1000);
         counters.accepted();
         counters.refused(RefusalReason::ShareUsed);
+        counters.refused(RefusalReason::Frame);
+        counters.sends_to(Some("https://example.org/".to_owned()));
         counters.failed("no answer", now);
         counters.back_off_until(Some(now + Duration::from_secs(7)));
         StatusFile::at(&path).write(&counters, State::Running);
@@ -304,6 +336,11 @@ mod tests {
         assert_eq!((&status["refused"]["share_used"], &status["refused"]["disk"]), (&json!(1), &json!(0)));
         assert_eq!(status["last_error"], json!({"time": 1000, "message": "no answer"}));
         assert_eq!((&status["back_off_until"], &status["last_delivery"]), (&json!(1007), &Value::Null));
+        assert_eq!(
+            (&status["server"], &status["last_refusal"]["message"]),
+            (&json!("https://example.org/"), &json!("share_used")),
+            "what senders do wrong is not of this machine"
+        );
         counters.delivered(500, now);
         counters.back_off_until(None);
         StatusFile::at(&path).write(&counters, State::Stopped);

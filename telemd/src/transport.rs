@@ -20,6 +20,7 @@ use crate::cork::CorkConnector;
 use crate::courier::{Failure, Parcel, Transport};
 use crate::record_config::{self, RecordConfigError};
 use crate::request_form::RequestForm;
+use crate::settings::Loaded;
 use crate::spool::Waiting;
 use crate::tls::TlsConnector;
 use crate::{log, proxy};
@@ -42,14 +43,27 @@ pub fn request_of(settings: &Settings, waiting: &Waiting) -> Result<Request<Vec<
     HttpTransport::new(settings.clone()).request(&server(settings)?, &parcel)
 }
 
+/// What to do about a `cainfo` that cannot be used.
+const CAINFO_REMEDY: &str = "put a PEM file that user telemetry can read in its place, or remove the key";
+
 /// Whether records could be sent with these settings, as far as that can be
 /// told without sending one; tells what is wrong.
-pub fn check(settings: &Settings) -> Result<(), String> {
-    tid_header(settings.text(Key::TidHeader))?;
-    server(settings)?;
+pub fn check(loaded: &Loaded) -> Result<(), String> {
+    let settings = &loaded.settings;
+    let at = |key: Key| {
+        move |error: String| match settings.line(key) {
+            Some(_) => format!("{}: {error}", loaded.source(key)),
+            None => error,
+        }
+    };
+    tid_header(settings.text(Key::TidHeader)).map_err(at(Key::TidHeader))?;
+    server(settings).map_err(at(Key::Server))?;
     match Certificates::of(settings) {
         Certificates::System => Ok(()),
-        cainfo => cainfo.client_config().map(|_| ()),
+        cainfo => match cainfo.client_config() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(at(Key::CaInfo)(format!("{error}; {CAINFO_REMEDY}"))),
+        },
     }
 }
 
@@ -96,11 +110,13 @@ fn name(settings: &Settings) -> String {
 
 fn server(settings: &Settings) -> Result<Uri, String> {
     let name = name(settings);
-    let server: Uri =
-        settings.shown(Key::Server).parse().map_err(|error| format!("{name}: not an address: {error}"))?;
+    let server: Uri = settings
+        .shown(Key::Server)
+        .parse()
+        .map_err(|error| format!("{name}: not an address, {error}; it must begin with http:// or https://"))?;
     match server.scheme_str() {
         Some("http" | "https") => Ok(server),
-        _ => Err(format!("{name}: the address must start with http:// or https://")),
+        _ => Err(format!("{name}: the address must begin with http:// or https://")),
     }
 }
 
@@ -208,7 +224,7 @@ mod tests {
     #[test]
     fn w15_a_server_that_is_no_address_of_http_is_a_failure_that_names_it() {
         for (server, error) in [
-            ("ftp://x/", "server ftp://x/: the address must start with http:// or https://"),
+            ("ftp://x/", "server ftp://x/: the address must begin with http:// or https://"),
             ("x/v2/collector", "server x/v2/collector: not an address"),
             ("file:///etc/passwd", "server file:///etc/passwd: not an address"),
         ] {

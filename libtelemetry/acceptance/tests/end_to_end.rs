@@ -314,7 +314,8 @@ fn d7_a_record_that_the_server_rejects_is_kept_beside_the_spool() {
     succeed(&mut machine.sandbox.command(&program.path));
     machine.receive();
     wait_until("it is moved away", || machine.spool().is_empty());
-    assert_eq!(fs::read_dir(machine.sandbox.path("/var/spool/rejected")).unwrap().count(), 1);
+    let rejected = fs::read_dir(machine.sandbox.path("/var/spool/rejected")).unwrap();
+    assert_eq!(rejected.count(), 2, "the record, and why it is there");
     assert!(telemd.log().contains("the server answered 400 Bad Request; it was moved to"), "{}", telemd.log());
     machine.collector.answer_with(201);
     succeed(&mut machine.sandbox.command(&program.path));

@@ -63,6 +63,17 @@ fn units_go_where_they_are_told_and_name_the_installed_program() {
 }
 
 #[test]
+fn presets_are_installed_only_where_the_distribution_wants_them() {
+    let destination = TempDir::new().unwrap();
+    install(destination.path(), &["presetdir=/etc/systemd/system-preset"]);
+    let preset = destination.path().join("etc/systemd/system-preset/90-telemetrics.preset");
+    assert!(fs::read_to_string(preset).unwrap().contains("enable telemd.socket"));
+    let destination = TempDir::new().unwrap();
+    install(destination.path(), &[]);
+    assert!(!files(destination.path()).iter().any(|line| line.contains("preset")));
+}
+
+#[test]
 fn nothing_that_is_installed_names_the_place_where_it_was_built() {
     let destination = TempDir::new().unwrap();
     install(destination.path(), &[]);

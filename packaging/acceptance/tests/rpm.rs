@@ -82,13 +82,17 @@ fn an_installation_lacks_nothing_but_what_every_system_has() {
 #[test]
 fn the_licences_of_the_crates_are_in_the_licence_of_the_package() {
     let package = built().join(format!("RPMS/x86_64/telemetrics-client-{VERSION}-1.x86_64.rpm"));
-    let licence = succeed(Command::new("rpm").args(["--query", "--queryformat=%{license}", "--package"]).arg(package));
+    let licence = succeed(Command::new("rpm").args(["--query", "--queryformat=%{license}", "--package"]).arg(&package));
     let tarball = built().join(format!("SOURCES/telemetrics-client-{VERSION}.tar.xz"));
     let name = format!("telemetrics-client-{VERSION}/packaging/rpm/LICENSE.dependencies");
     let list = succeed(Command::new("tar").args(["-x", "-O", "-f"]).arg(tarball).arg(name));
     assert!(list.lines().count() > 20, "{list}");
+    let provided = succeed(Command::new("rpm").args(["--query", "--provides", "--package"]).arg(&package));
     for line in list.lines() {
         let (krate, expression) = line.split_once(": ").unwrap();
+        let (name, version) = krate.split_once(' ').unwrap();
+        let bundled = format!("bundled(crate({name})) = {version}");
+        assert!(provided.lines().any(|line| line == bundled), "{bundled}: {provided}");
         for one in expression.split([' ', '(', ')']).filter(|word| !["", "AND", "OR"].contains(word)) {
             assert!(licence.contains(one), "{krate}: {one} is not in {licence}");
         }

@@ -144,8 +144,10 @@ impl Office {
         self.courier.clock.pauses.lock().unwrap().clone()
     }
 
+    /// The records; beside those that were rejected stands why.
     fn count(&self, name: &str) -> usize {
-        fs::read_dir(self.directory.path().join(name)).map_or(0, Iterator::count)
+        let Ok(entries) = fs::read_dir(self.directory.path().join(name)) else { return 0 };
+        entries.filter(|entry| !entry.as_ref().unwrap().file_name().as_encoded_bytes().starts_with(b".")).count()
     }
 
     fn journal_lines(&self) -> usize {

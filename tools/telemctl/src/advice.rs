@@ -32,8 +32,12 @@ pub(crate) fn on_error(message: &str) -> &'static str {
         None if has("certificate") => {
             "the server's certificate is not trusted; look at the key cainfo, the clock, and the name in the key server"
         }
-        None if has("not an address") || has("must start with http") => {
+        None if has("not an address") || has("must begin with http") => {
             "correct the key server; telemctl config shows it"
+        }
+        None if has(", by the proxy ") => {
+            "the proxy did not connect; look at the variable https_proxy (or http_proxy, all_proxy) of telemd, and \
+             whether the proxy runs"
         }
         None if has("in the environment is not understood") => {
             "correct the variable in the environment of telemd, as in http://proxy.example.org:3128"
@@ -50,7 +54,25 @@ pub(crate) fn on_error(message: &str) -> &'static str {
         None if has("header") || has("payload") || has("expected a line") => {
             "what was in the spool is no record and was set aside; see telemctl rejected list"
         }
+        None if has("_burst_limit") => {
+            "records wait until the window of the limit has moved; raise the limit in telemetrics.conf if they are to go at once"
+        }
         None => "records wait and are tried again; the log of telemd may say more (journalctl -u telemd)",
+    }
+}
+
+/// What to do about a refusal: a key of `refused` in telemd's report.
+pub(crate) fn on_refusal(reason: &str) -> &'static str {
+    match reason {
+        "spool_full" => {
+            "records are refused, the spool is full; raise spool_max_size in telemetrics.conf, or see telemctl spool list"
+        }
+        "share_used" => {
+            "records of a user are refused; raise spool_user_share in telemetrics.conf, or see telemctl spool list"
+        }
+        _ => {
+            "records are refused, the disk does not take them; look at the disk of spool_dir, and at the log of telemd"
+        }
     }
 }
 

@@ -101,7 +101,8 @@ pub enum Command {
     /// Send a heartbeat, and wait until the server took it
     ///
     /// The heartbeat is a record of class org.clearlinux/heartbeat/ping and severity 1. If it does not arrive, the
-    /// station where it stopped is named.
+    /// station where it stopped is named. Errors of delivery are told on standard error while it waits, since telemd
+    /// tries again; after the timeout the last one is the reason.
     Test(TestOptions),
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn run(options: &ConfigOptions, out: &mut Output) -> Result<ExitCode,
     let loaded = settings::read_settings(options.config_file.as_deref()).map_err(Failure::new)?;
     let mut warnings: Vec<String> =
         loaded.warnings.iter().map(|warning| format!("{}:{warning}", loaded.origin())).collect();
-    let problem = transport::check(&loaded.settings).err();
+    let problem = transport::check(&loaded).err();
     warnings.extend(problem.clone());
     if options.json {
         let setting =
@@ -58,16 +58,8 @@ pub(crate) fn run(options: &ConfigOptions, out: &mut Output) -> Result<ExitCode,
 fn print(loaded: &Loaded, out: &mut Output) -> io::Result<()> {
     for key in Key::ALL {
         let value = one_line(loaded.settings.shown(key).as_bytes());
-        let assignment = format!("{}={value}", key.name());
-        writeln!(out, "{assignment:60} # {}", loaded.source(key))?;
+        // A comment is a line of its own: what is printed can stand in a file.
+        writeln!(out, "# {}\n{}={value}", loaded.source(key), key.name())?;
     }
     Ok(())
-}
-
-/// Where records go, and where that is said.
-pub(crate) fn destination(loaded: &Loaded) -> String {
-    match loaded.settings.boolean(Key::RecordServerDeliveryEnabled) {
-        true => format!("{} ({})", loaded.settings.shown(Key::Server), loaded.source(Key::Server)),
-        false => format!("none: delivery is switched off ({})", loaded.source(Key::RecordServerDeliveryEnabled)),
-    }
 }

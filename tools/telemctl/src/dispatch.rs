@@ -103,5 +103,6 @@ fn usage(program: &str, out: &mut Output) -> Result<ExitCode, Failure> {
     for command in telemctl.get_subcommands() {
         writeln!(out, "  {:9} {}", command.get_name(), about(command))?;
     }
+    writeln!(out, "\nOptions of a command: {program} COMMAND --help. Everything: man telemctl.")?;
     Ok(ExitCode::from(USAGE_ERROR))
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(out: &mut Output) -> Result<ExitCode, Failure> {
     for (daemon, unit) in units::DAEMONS {
         let state = match units::are_managed() {
             true => units::state(unit),
-            false if running::is_running() => "active".to_owned(),
+            false if running::takes_records() => "active".to_owned(),
             false => "inactive".to_owned(),
         };
         all_are_active &= state == "active";

@@ -7,10 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use record::config::Key;
 use record::paths;
 use telemd::settings;
 
+use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::output::Output;
 
@@ -34,10 +34,14 @@ pub(crate) fn run(out: &mut Output) -> Result<ExitCode, Failure> {
 fn explain(out: &mut Output) -> io::Result<()> {
     let loaded = settings::read_settings(None);
     let destination = match &loaded {
-        Ok(loaded) if !loaded.settings.boolean(Key::RecordServerDeliveryEnabled) => {
-            "nowhere: delivery is switched off, they stay on this machine".to_owned()
+        Ok(loaded) => {
+            let destination = Destination::of(loaded, None);
+            let warning = destination.warning().map_or(String::new(), |warning| format!("\n  Note: {warning}"));
+            match destination.server {
+                Some(server) => server + &warning,
+                None => "nowhere: delivery is switched off, they stay on this machine".to_owned(),
+            }
         }
-        Ok(loaded) => loaded.settings.shown(Key::Server),
         Err(error) => format!("nowhere until the configuration is put right: {error}"),
     };
     write!(
@@ -48,7 +52,9 @@ This machine is opted in to telemetry.
 What is collected: what programs report through the telemetry library, such as
   crashes and kernel warnings, each with the names and versions of hardware,
   firmware, kernel and system, and a random machine id that changes every 3 days.
-  No host name, user name, address or serial number.
+  Telemetry adds no host name, user name, address or serial number; what a
+  program writes into its payload is its own, and the server sees the address
+  of the connection.
 Where it goes: {destination}
 
   telemctl preview   shows exactly what would be sent, and where each value is from

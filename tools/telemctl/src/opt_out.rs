@@ -40,6 +40,10 @@ pub(crate) fn run(out: &mut Output) -> Result<ExitCode, Failure> {
     }
     let kept = purge(Ok(RecordFiles::retained(Path::new(paths::RECORDS))));
     let directories_are_gone = said(work_directories::remove()).unwrap_or(false);
+    if are_stopped {
+        // What it tells is of the consent that ended. Without one it is gone.
+        let _ = fs::remove_file(paths::STATUS);
+    }
     if !records_are_gone {
         let _ = said(remember_withdrawal());
     }

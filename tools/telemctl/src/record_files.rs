@@ -11,7 +11,7 @@ use record::config::Key;
 use record::header::Header;
 use record::spool_file::{self, SpoolFile};
 use serde::Serialize;
-use telemd::rejected::Rejected;
+use telemd::rejected::{Reason, Rejected, reason_file};
 use telemd::spool::Waiting;
 use telemd::spool_name::Name;
 use telemd::{files, settings};
@@ -28,6 +28,8 @@ const SECOND: u64 = 1_000_000_000;
 #[derive(Debug)]
 pub(crate) struct RecordFiles {
     directory: PathBuf,
+    /// Whether files beside the records say why they are here.
+    has_reasons: bool,
 }
 
 /// What a list tells of a record, for programs.
@@ -40,27 +42,31 @@ struct Object {
     /// By which the server knows it.
     record_id: String,
     classification: Option<String>,
-    severity: Option<String>,
+    severity: Option<u32>,
     event_id: Option<String>,
     /// Why it is no record.
     problem: Option<String>,
+    /// Why it was rejected, and when.
+    rejected_because: Option<String>,
+    rejected_at: Option<String>,
 }
 
 impl RecordFiles {
     /// The records that wait, wherever the configuration says.
     pub(crate) fn spool() -> Result<Self, Failure> {
         let loaded = settings::read_settings(None).map_err(Failure::new)?;
-        Ok(Self { directory: settings::path(&loaded.settings, Key::SpoolDir).to_owned() })
+        Ok(Self { directory: settings::path(&loaded.settings, Key::SpoolDir).to_owned(), has_reasons: false })
     }
 
     /// The records that were rejected.
     pub(crate) fn rejected() -> Result<Self, Failure> {
-        Ok(Self { directory: Rejected::beside(&Self::spool()?.directory).directory().to_owned() })
+        let directory = Rejected::beside(&Self::spool()?.directory).directory().to_owned();
+        Ok(Self { directory, has_reasons: true })
     }
 
     /// Copies of payloads.
     pub(crate) fn retained(directory: &Path) -> Self {
-        Self { directory: directory.to_owned() }
+        Self { directory: directory.to_owned(), has_reasons: false }
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -122,24 +128,31 @@ impl RecordFiles {
         let names = self.names()?;
         if !as_json {
             let (arrived, class) = ("Arrived", "Classification");
-            writeln!(out, "{arrived:27} {:>8} {:>10} {:>6} {class:30} Id", "Severity", "User", "Bytes")?;
+            let reason = if self.has_reasons { format!("{:33} Reason", "") } else { String::new() };
+            writeln!(out, "{arrived:27} {:>8} {:>10} {:>6} {class:30} Id{reason}", "Severity", "User", "Bytes")?;
         }
         for name in &names {
             let Some(waiting) = self.read(name)? else { continue };
-            let object = described(&waiting);
+            let object = self.described(&waiting);
             if as_json {
                 writeln!(out, "{}", serde_json::to_string(&object).map_err(io::Error::from)?)?;
                 continue;
             }
             let time = local_time::shown_unsigned(name.arrival / SECOND);
-            let severity = object.severity.as_deref().unwrap_or("-");
+            let severity = object.severity.map_or("-".to_owned(), |severity| severity.to_string());
             let uid = object.uid.map_or("-".to_owned(), |uid| uid.to_string());
             let what = match (object.classification, object.problem) {
                 (Some(class), _) => class,
                 (None, problem) => format!("(no record: {})", problem.unwrap_or_default()),
             };
             let (size, what, id) = (object.size, one_line(what.as_bytes()), one_line(object.id.as_bytes()));
-            writeln!(out, "{time:27} {severity:>8} {uid:>10} {size:>6} {what:30} {id}")?;
+            write!(out, "{time:27} {severity:>8} {uid:>10} {size:>6} {what:30} {id}")?;
+            match object.rejected_because {
+                Some(reason) => {
+                    writeln!(out, "{:1$} {2}", "", 35_usize.saturating_sub(id.len()), one_line(reason.as_bytes()))?
+                }
+                None => writeln!(out)?,
+            }
         }
         if !as_json {
             writeln!(out, "Total records: {}", names.len())?;
@@ -152,7 +165,43 @@ impl RecordFiles {
         let name = self.find(id)?;
         let gone = || Failure::new(format_args!("{id}: the record is gone; it was delivered or deleted meanwhile"));
         let waiting = self.read(&name)?.ok_or_else(gone)?;
+        if let Some(reason) = self.reason(&name) {
+            let time = local_time::shown_unsigned(reason.time);
+            eprintln!("rejected at {time}: {}", one_line(reason.message.as_bytes()));
+        }
         Ok(out.foreign(&waiting.content)?)
+    }
+
+    fn reason(&self, name: &Name) -> Option<Reason> {
+        self.has_reasons.then(|| Reason::of(&self.directory, name.file.as_os_str())).flatten()
+    }
+
+    /// A record is gone, and with it goes what was noted of it.
+    pub(crate) fn forget_reason(&self, name: &Name) {
+        let _ = fs::remove_file(reason_file(&self.directory, name.file.as_os_str()));
+    }
+
+    fn described(&self, waiting: &Waiting) -> Object {
+        let decoded = SpoolFile::decode(&waiting.content);
+        let value = |header| {
+            let record = decoded.as_ref().ok();
+            record.map(|record| String::from_utf8_lossy(record.headers.get(header)).into_owned())
+        };
+        let time = |seconds: u64| local_time::rfc3339(i64::try_from(seconds).unwrap_or_default());
+        let reason = self.reason(&waiting.name);
+        Object {
+            id: waiting.name.file.to_string_lossy().into_owned(),
+            arrival: time(waiting.name.arrival / SECOND),
+            uid: waiting.name.uid,
+            size: waiting.content.len() as u64,
+            record_id: waiting.record_id(),
+            classification: value(Header::Classification),
+            severity: value(Header::Severity).and_then(|value| value.parse().ok()),
+            event_id: value(Header::EventId),
+            problem: decoded.as_ref().err().map(ToString::to_string),
+            rejected_at: reason.as_ref().map(|reason| time(reason.time)),
+            rejected_because: reason.map(|reason| reason.message),
+        }
     }
 
     /// Deletes all records; gives their number.
@@ -160,7 +209,10 @@ impl RecordFiles {
         let mut count = 0;
         for name in self.names()? {
             match fs::remove_file(self.path(&name)) {
-                Ok(()) => count += 1,
+                Ok(()) => {
+                    self.forget_reason(&name);
+                    count += 1;
+                }
                 // It was delivered meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Failure::at(&self.path(&name), &error)),
@@ -213,23 +265,4 @@ fn read_record(path: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
     files::read_open(file, spool_file::MAX)
-}
-
-fn described(waiting: &Waiting) -> Object {
-    let decoded = SpoolFile::decode(&waiting.content);
-    let value = |header| {
-        let record = decoded.as_ref().ok();
-        record.map(|record| String::from_utf8_lossy(record.headers.get(header)).into_owned())
-    };
-    Object {
-        id: waiting.name.file.to_string_lossy().into_owned(),
-        arrival: local_time::rfc3339(i64::try_from(waiting.name.arrival / SECOND).unwrap_or_default()),
-        uid: waiting.name.uid,
-        size: waiting.content.len() as u64,
-        record_id: waiting.record_id(),
-        classification: value(Header::Classification),
-        severity: value(Header::Severity),
-        event_id: value(Header::EventId),
-        problem: decoded.as_ref().err().map(ToString::to_string),
-    }
 }

@@ -42,6 +42,7 @@ fn retry(rejected: &RecordFiles, ids: &[String], out: &mut Output) -> Result<(),
         };
         let file = rejected.path(name);
         spool.take(&file, &renewed).map_err(|error| Failure::at(&file, &error))?;
+        rejected.forget_reason(name);
     }
     let loaded = settings::read_settings(None).map_err(Failure::new)?;
     writeln!(

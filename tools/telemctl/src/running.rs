@@ -37,6 +37,18 @@ pub(crate) fn is_running() -> bool {
     candidates().into_iter().any(is_telemd)
 }
 
+/// Whether telemd runs and takes records: not while it waits for consent.
+pub(crate) fn takes_records() -> bool {
+    let waits = || Report::read(Path::new(paths::STATUS)).is_ok_and(|report| report.state == State::NotOptedIn);
+    is_running() && !waits()
+}
+
+/// What a telemd that runs and takes records tells of itself.
+pub(crate) fn report() -> Option<Report> {
+    let report = Report::read(Path::new(paths::STATUS)).ok()?;
+    (report.state == State::Running && is_telemd(report.pid)).then_some(report)
+}
+
 /// Ends telemd, and waits until it has ended. Nothing to be ended is success.
 pub(crate) fn stop() -> Result<(), Failure> {
     for pid in candidates() {

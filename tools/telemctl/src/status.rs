@@ -12,11 +12,12 @@ use telemd::report::{LastError, Report, State};
 use telemd::settings::{self, Loaded, SettingsError};
 
 use crate::command_line::StatusOptions;
+use crate::destination::Destination;
 use crate::failure::Failure;
 use crate::is_active::INACTIVE;
 use crate::output::{Mood, Output, one_line, records};
 use crate::record_files::RecordFiles;
-use crate::{advice, config, local_time, running, units};
+use crate::{advice, local_time, running, units};
 
 /// Exit status if it is switched on and does not work.
 const TROUBLE: u8 = 4;
@@ -29,12 +30,13 @@ struct Status {
     opted_in: bool,
     running: bool,
     units: Vec<Unit>,
-    server: Option<String>,
+    #[serde(flatten)]
+    destination: Option<Destination>,
     configuration_error: Option<String>,
     spool: Shelf,
     rejected: Shelf,
     telemd: Option<Report>,
-    /// Whether delivery fails now.
+    /// Whether records are not delivered, or not taken, now.
     failing: bool,
     advice: Option<String>,
 }
@@ -80,9 +82,8 @@ fn look(loaded: &Result<Loaded, SettingsError>) -> Status {
     let is_active = |unit: &Unit| unit.state == "active" && ["telemd.socket", "telemd.service"].contains(&unit.unit);
     let running = running::is_running() || units.iter().any(is_active);
     let report = Report::read(Path::new(paths::STATUS)).ok();
-    let failing = report
-        .as_ref()
-        .is_some_and(|report| report.back_off_until.is_some() && report.spooled > 0 && unresolved(report).is_some());
+    let failing = report.as_ref().is_some_and(|report| trouble(report).is_some());
+    let in_use = running::report();
     let loaded = loaded.as_ref();
     let mut spool = shelf(RecordFiles::spool());
     spool.records = spool.records.or_else(|| report.as_ref().map(|report| report.spooled));
@@ -95,7 +96,7 @@ fn look(loaded: &Result<Loaded, SettingsError>) -> Status {
         opted_in,
         running,
         units,
-        server: loaded.ok().map(config::destination),
+        destination: loaded.ok().map(|loaded| Destination::of(loaded, in_use.as_ref())),
         configuration_error,
         spool,
         rejected: shelf(RecordFiles::rejected()),
@@ -125,12 +126,21 @@ fn advise(status: &Status) -> Option<String> {
     if !status.running {
         return Some("telemctl start".to_owned());
     }
-    status.telemd.as_ref().and_then(unresolved).map(|error| advice::on_error(&error.message).to_owned())
+    if let Some(advice) = status.telemd.as_ref().and_then(trouble) {
+        return Some(advice.to_owned());
+    }
+    status.destination.as_ref().and_then(Destination::warning).map(str::to_owned)
 }
 
-/// The last error, if no delivery worked since.
-fn unresolved(report: &Report) -> Option<&LastError> {
-    report.last_error.as_ref().filter(|error| error.time >= report.last_delivery.unwrap_or_default())
+/// What to do about the last error or refusal, if no delivery worked since. One
+/// in the same second may have.
+fn trouble(report: &Report) -> Option<&'static str> {
+    let delivered = report.last_delivery.unwrap_or_default();
+    let unresolved = |event: &Option<LastError>| event.clone().filter(|event| event.time > delivered);
+    let (error, refusal) = (unresolved(&report.last_error), unresolved(&report.last_refusal));
+    error
+        .map(|error| advice::on_error(&error.message))
+        .or_else(|| refusal.map(|refusal| advice::on_refusal(&refusal.message)))
 }
 
 fn print(status: &Status, out: &mut Output) -> io::Result<()> {
@@ -145,15 +155,19 @@ fn print(status: &Status, out: &mut Output) -> io::Result<()> {
     for Unit { unit, state } in &status.units {
         line(out, "", format!("{unit}: {state}"))?;
     }
-    match (&status.server, &status.configuration_error) {
-        (Some(server), _) => line(out, "server", server.clone())?,
+    match (&status.destination, &status.configuration_error) {
+        (Some(destination), _) => line(out, "server", destination.to_string())?,
         (None, error) => {
             let error = out.coloured(Mood::Bad, error.as_deref().unwrap_or_default());
             line(out, "settings", error)?;
         }
     }
-    line(out, "spool", shown(&status.spool))?;
-    line(out, "rejected", shown(&status.rejected))?;
+    let unknown = match status.configuration_error {
+        Some(_) => "not known until the configuration is put right",
+        None => "only root may look",
+    };
+    line(out, "spool", shown(&status.spool, unknown))?;
+    line(out, "rejected", shown(&status.rejected, unknown))?;
     if let Some(report) = &status.telemd {
         deliveries(status, report, out)?;
     }
@@ -185,7 +199,7 @@ fn deliveries(status: &Status, report: &Report, out: &mut Output) -> io::Result<
         Some(time) => format!(", the last at {}", local_time::shown_unsigned(time)),
         None => String::new(),
     };
-    writeln!(out, "{:12} {}{last}", "delivered", records(report.delivered))?;
+    writeln!(out, "{:12} {} since it started{last}", "delivered", records(report.delivered))?;
     let counts = [
         ("kept here", report.kept_locally),
         ("expired", report.expired),
@@ -193,7 +207,7 @@ fn deliveries(status: &Status, report: &Report, out: &mut Output) -> io::Result<
         ("refused", report.refused.values().sum()),
     ];
     for (title, count) in counts.into_iter().filter(|(_, count)| *count > 0) {
-        writeln!(out, "{title:12} {}", records(count))?;
+        writeln!(out, "{title:12} {} since it started", records(count))?;
     }
     for (reason, count) in report.refused.iter().filter(|(_, count)| **count > 0) {
         writeln!(out, "{:12} {reason}: {count}", "")?;
@@ -206,15 +220,15 @@ fn deliveries(status: &Status, report: &Report, out: &mut Output) -> io::Result<
         };
         writeln!(out, "{:12} {}: {text}", "last error", local_time::shown_unsigned(error.time))?;
     }
-    if let Some(until) = report.back_off_until.filter(|_| status.failing) {
+    if let Some(until) = report.back_off_until.filter(|_| status.running && report.state == State::Running) {
         let left = until.saturating_sub(local_time::now());
         writeln!(out, "{:12} at {}, in {left} s", "next attempt", local_time::shown_unsigned(until))?;
     }
     Ok(())
 }
 
-fn shown(shelf: &Shelf) -> String {
-    let Some(count) = shelf.records else { return "only root may look".to_owned() };
+fn shown(shelf: &Shelf, unknown: &str) -> String {
+    let Some(count) = shelf.records else { return unknown.to_owned() };
     let mut text = records(count);
     match (shelf.bytes, shelf.limit) {
         (Some(bytes), Some(limit)) => text += &format!(", {} of {} KiB", bytes.div_ceil(1024), limit / 1024),

@@ -2,25 +2,20 @@
 //! did not arrive.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use record::config::Key;
+use record::config::{Key, Settings};
 use record::header::{Header, Headers};
-use record::paths;
-use record::spool_file::SpoolFile;
-use telemd::journal_line::Line;
-use telemd::report::Report;
 use telemd::settings;
 use telemetry::{Record, Severity};
 
 use crate::command_line::TestOptions;
-use crate::directory_watch::DirectoryWatch;
+use crate::destination::Destination;
 use crate::failure::Failure;
+use crate::heartbeat::{Arrival, Heartbeat};
 use crate::output::Output;
-use crate::record_files::RecordFiles;
-use crate::{advice, config, journal};
+use crate::{advice, running};
 
 /// As hprobe has it.
 const CLASS: &str = "org.clearlinux/heartbeat/ping";
@@ -35,6 +30,7 @@ enum Station {
     Courier = 6,
     Server = 7,
     SwitchedOff = 8,
+    Limits = 9,
 }
 
 /// Sends a heartbeat; tells by its status where it came to.
@@ -46,8 +42,8 @@ pub(crate) fn run(options: &TestOptions, out: &mut Output) -> Result<ExitCode, F
     let mut record =
         Record::new(Severity::Low, CLASS, 1).and_then(|record| record.payload(PAYLOAD)).map_err(Failure::new)?;
     let event_id = event_id(&record)?;
-    let before = Report::read(Path::new(paths::STATUS)).ok();
-    let watch = Watch::new(event_id, before);
+    let shown_id = String::from_utf8_lossy(&event_id).into_owned();
+    let heartbeat = Heartbeat::new(event_id);
     if let Err(error) = record.send() {
         let socket = loaded.settings.shown(Key::SocketPath);
         let remedy = error.remedy().unwrap_or("Its log may say more (journalctl -u telemd).");
@@ -56,31 +52,43 @@ pub(crate) fn run(options: &TestOptions, out: &mut Output) -> Result<ExitCode, F
             false => stopped(Station::Intake, out, format_args!("telemd did not take it: {error}\n{remedy}")),
         };
     }
-    writeln!(out, "telemd took the heartbeat, event {}", String::from_utf8_lossy(&watch.event_id))?;
+    writeln!(out, "telemd took the heartbeat, event {shown_id}")?;
     out.flush()?;
-    if !loaded.settings.boolean(Key::RecordServerDeliveryEnabled) {
-        let reason = "it was noted and not sent: record_server_delivery_enabled is false";
-        return stopped(Station::SwitchedOff, out, reason);
-    }
-    match watch.arrival(Duration::from_secs(options.timeout.into()))? {
+    match heartbeat.arrival(Duration::from_secs(options.timeout.into()))? {
         Arrival::Delivered => {
-            writeln!(out, "the server took it: {}", config::destination(&loaded))?;
+            writeln!(out, "the server took it: {}", Destination::of(&loaded, running::report().as_ref()))?;
             Ok(ExitCode::SUCCESS)
+        }
+        Arrival::Kept => {
+            let reason = "it was noted and not sent: record_server_delivery_enabled is false";
+            stopped(Station::SwitchedOff, out, reason)
         }
         Arrival::Rejected(reason) => stopped(
             Station::Server,
             out,
             format_args!("the server rejected it: {reason}; {}", advice::on_error(&reason)),
         ),
-        Arrival::Failed(reason) => {
-            let advice = advice::on_error(&reason);
-            stopped(Station::Courier, out, format_args!("it waits in the spool, delivery fails: {reason}; {advice}"))
+        Arrival::Dropped => {
+            let limits = limits(&loaded.settings);
+            let reason = format_args!("telemd dropped it, as rate_limit_strategy=drop says: {limits} is reached");
+            stopped(Station::Limits, out, reason)
         }
-        Arrival::Unknown(reason) => {
+        Arrival::Waiting(error) => {
+            let why = match error {
+                Some(error) => format!("delivery fails: {error}; {}", advice::on_error(&error)),
+                None => "telemctl status may tell more".to_owned(),
+            };
             let seconds = options.timeout;
-            stopped(Station::Courier, out, format_args!("it was not delivered within {seconds} s; {reason}"))
+            stopped(Station::Courier, out, format_args!("it waits in the spool after {seconds} s; {why}"))
         }
     }
+}
+
+/// The rate limits that are in force, as the file has them.
+fn limits(settings: &Settings) -> String {
+    let limits = [Key::RecordBurstLimit, Key::ByteBurstLimit].into_iter().filter(|&key| settings.integer(key) >= 0);
+    let shown: Vec<String> = limits.map(|key| format!("{}={}", key.name(), settings.shown(key))).collect();
+    shown.join(" or ")
 }
 
 fn stopped(station: Station, out: &mut Output, reason: impl std::fmt::Display) -> Result<ExitCode, Failure> {
@@ -91,6 +99,7 @@ fn stopped(station: Station, out: &mut Output, reason: impl std::fmt::Display) -
         Station::Courier => "the way to the server",
         Station::Server => "the server",
         Station::SwitchedOff => "telemd",
+        Station::Limits => "the rate limits",
     };
     writeln!(out, "stopped at {name}: {reason}")?;
     Ok(ExitCode::from(station as u8))
@@ -100,98 +109,4 @@ fn event_id(record: &Record) -> Result<Vec<u8>, Failure> {
     let lines = record.header_lines().concat();
     let (headers, _) = Headers::decode(&lines).map_err(Failure::new)?;
     Ok(headers.get(Header::EventId).to_vec())
-}
-
-/// What became of the heartbeat.
-enum Arrival {
-    Delivered,
-    Rejected(String),
-    Failed(String),
-    Unknown(String),
-}
-
-/// Looks at what telemd writes.
-struct Watch {
-    event_id: Vec<u8>,
-    /// What telemd told before.
-    before: Option<Report>,
-}
-
-impl Watch {
-    fn new(event_id: Vec<u8>, before: Option<Report>) -> Self {
-        Self { event_id, before }
-    }
-
-    fn arrival(&self, patience: Duration) -> Result<Arrival, Failure> {
-        let start = Instant::now();
-        let directories = [paths::JOURNAL, paths::STATUS].map(|file| Path::new(file).parent());
-        let visible: Vec<&Path> = directories.into_iter().flatten().filter(|path| path.read_dir().is_ok()).collect();
-        let mut watch = DirectoryWatch::new(&visible)?;
-        loop {
-            if let Some(arrival) = self.look()? {
-                return Ok(arrival);
-            }
-            let left = patience.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Ok(Arrival::Unknown(self.reason_to_wait()));
-            }
-            watch.wait(Some(left))?;
-        }
-    }
-
-    fn look(&self) -> Result<Option<Arrival>, Failure> {
-        let report = Report::read(Path::new(paths::STATUS)).ok();
-        match journal::content(Path::new(paths::JOURNAL)) {
-            Ok(journal) => {
-                let mut lines = journal::lines_of(&journal).filter_map(Line::decode);
-                if lines.any(|line| line.event_id == self.event_id) {
-                    return Ok(Some(Arrival::Delivered));
-                }
-            }
-            // Who must not read the journal goes by the counter.
-            Err(_) => {
-                let delivered = |report: &Option<Report>| report.as_ref().map_or(0, |report| report.delivered);
-                if delivered(&report) > delivered(&self.before) {
-                    return Ok(Some(Arrival::Delivered));
-                }
-            }
-        }
-        let Some(report) = report else { return Ok(None) };
-        let Some(error) = &report.last_error else { return Ok(None) };
-        let known = self.before.as_ref().and_then(|before| before.last_error.as_ref());
-        if known == Some(error) {
-            return Ok(None);
-        }
-        if report.back_off_until.is_some() {
-            return Ok(Some(Arrival::Failed(error.message.clone())));
-        }
-        // A record was rejected; which one, tells the place that it goes to.
-        Ok(self.is_rejected(&report).then(|| Arrival::Rejected(error.message.clone())))
-    }
-
-    /// Whether the heartbeat is among the rejected records. Who must not look
-    /// goes by their number.
-    fn is_rejected(&self, report: &Report) -> bool {
-        let Ok(rejected) = RecordFiles::rejected() else { return false };
-        let Ok(names) = rejected.names() else {
-            return report.rejected > self.before.as_ref().map_or(0, |before| before.rejected);
-        };
-        let is_ours = |content: &[u8]| {
-            SpoolFile::decode(content).is_ok_and(|record| record.headers.get(Header::EventId) == self.event_id)
-        };
-        names.iter().any(|name| rejected.read(name).ok().flatten().is_some_and(|waiting| is_ours(&waiting.content)))
-    }
-
-    /// Why nothing may have happened.
-    fn reason_to_wait(&self) -> String {
-        match Report::read(Path::new(paths::STATUS)) {
-            Ok(Report { back_off_until: Some(_), last_error: Some(error), .. }) => {
-                format!("telemd waits after an error: {}; {}", error.message, advice::on_error(&error.message))
-            }
-            Ok(report) if report.spooled > 1 => {
-                format!("{} records wait; a rate limit may hold them: telemctl status", report.spooled)
-            }
-            _ => "telemctl status may tell more".to_owned(),
-        }
-    }
 }

@@ -38,9 +38,16 @@ fn opting_in_makes_the_file_and_says_what_that_means() {
     assert_eq!((done.status, done.stderr.as_str()), (0, ""));
     let file = fs::metadata(operator.path(OPT_IN)).unwrap();
     assert_eq!((file.len(), file.permissions().mode() & 0o777), (0, 0o644));
-    for said in
-        ["What is collected", "Where it goes: https://", "telemctl preview", "telemctl start", "telemctl opt-out"]
-    {
+    for said in [
+        "What is collected",
+        "program writes into its payload is its own",
+        "and the server sees the address",
+        "Note: this is the default of the C project, and nobody here controls it",
+        "Where it goes: https://",
+        "telemctl preview",
+        "telemctl start",
+        "telemctl opt-out",
+    ] {
         assert!(done.stdout.contains(said), "{said}: {}", done.stdout);
     }
 }
@@ -57,6 +64,7 @@ fn opting_in_names_the_server_of_the_configuration_or_says_that_nothing_leaves()
         operator.machine.sandbox.opt_out();
         let done = operator.telemctl(&["opt-in"]);
         assert!(done.status == 0 && done.stdout.contains(said), "{done:?}");
+        assert!(!done.stdout.contains("nobody here controls it"), "{done:?}");
     }
 }
 

@@ -134,6 +134,30 @@ fn a_telemd_that_cannot_start_is_reported_with_its_own_words() {
 }
 
 #[test]
+fn a_wrong_file_stops_no_telemd_that_works() {
+    let operator = started();
+    let pid = operator.pid_of_telemd();
+    operator.machine.sandbox.configure("record_expiry=abc");
+    let done = operator.telemctl(&["restart"]);
+    assert!(done.status == 1 && done.stderr.contains("telemetrics.conf:2: record_expiry"), "{done:?}");
+    assert!(done.stderr.contains("Nothing was stopped"), "{done:?}");
+    assert_eq!(operator.pid_of_telemd(), pid);
+    assert_eq!(operator.telemctl(&["is-active"]).status, 0);
+}
+
+#[test]
+fn a_telemd_that_waits_for_consent_is_not_active() {
+    let operator = started();
+    operator.machine.sandbox.opt_out();
+    wait_until("telemd notices", || operator.telemctl(&["is-active"]).status == 3);
+    assert_eq!(operator.telemctl(&["is-active"]).stdout, "telemprobd : inactive\ntelempostd : inactive\n");
+    operator.machine.sandbox.opt_in();
+    wait_until("telemd works again", || operator.telemctl(&["is-active"]).status == 0);
+    assert_eq!(operator.telemctl(&["opt-out"]).status, 0);
+    assert!(!operator.path("/run/telemetry/status.json").exists(), "nothing is told of what was before");
+}
+
+#[test]
 fn another_daemon_at_the_socket_is_left_alone() {
     let operator = Operator::new();
     let _other = std::os::unix::net::UnixListener::bind(operator.path("/run/telem-0")).unwrap();

@@ -70,13 +70,14 @@ fn the_manual_page_names_every_exit_status() {
         " 141 Nobody reads",
         "else 3",
         "gives 3 if telemetry is not switched on",
-        "4 if delivery fails",
+        "4 if the configuration is wrong, or if the last error or refusal is newer",
         "3 this machine is not opted in",
         "4 nobody listens",
         "5 telemd did not take it",
         "6 it waits",
         "7 the server rejected it",
         "8 delivery is switched off",
+        "9 a rate limit",
     ] {
         assert!(section.contains(said), "{said}: {section}");
     }

@@ -125,7 +125,8 @@ fn rejected() -> (Operator, sandbox::Telemd) {
         operator.machine.receive();
     }
     wait_until("both are set aside", || {
-        fs::read_dir(operator.path("/var/spool/rejected")).is_ok_and(|entries| entries.count() == 2)
+        // Each with its reason.
+        fs::read_dir(operator.path("/var/spool/rejected")).is_ok_and(|entries| entries.count() == 4)
     });
     (operator, telemd)
 }
@@ -145,8 +146,27 @@ fn rejected_records_are_listed_shown_and_purged() {
     assert!(done.stdout.contains(" a/b/c ") && done.stdout.ends_with("Total records: 2\n"), "{done:?}");
     let done = operator.telemctl(&["rejected", "show", &ids[0]]);
     assert!(done.status == 0 && done.stdout.ends_with("event_id: 0123456789abcdef0123456789abcdef\none\n"), "{done:?}");
+    assert!(done.stderr.starts_with("rejected at ") && done.stderr.contains("the server answered 400"), "{done:?}");
     assert_eq!(operator.telemctl(&["rejected", "purge"]).all(), (0, "Records deleted: 2\n", ""));
     assert!(rejected_ids(&operator).is_empty());
+    let left = fs::read_dir(operator.path("/var/spool/rejected")).unwrap().count();
+    assert_eq!(left, 0, "reasons go with their records");
+}
+
+#[test]
+fn the_list_of_rejected_records_says_why_and_when() {
+    let (operator, _telemd) = rejected();
+    let done = operator.telemctl(&["rejected", "list"]);
+    let rows: Vec<&str> = done.stdout.lines().collect();
+    assert!(rows[0].ends_with(" Reason"), "{done:?}");
+    let column = rows[0].find("Reason").unwrap();
+    for row in &rows[1..3] {
+        assert_eq!(&row[column..], "the server answered 400 Bad Request", "{done:?}");
+    }
+    let done = operator.telemctl(&["rejected", "list", "--json"]);
+    let row: Value = serde_json::from_str(done.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(row["rejected_because"], "the server answered 400 Bad Request");
+    assert!(row["rejected_at"].as_str().unwrap().ends_with('Z') && row["severity"] == 1, "{row}");
 }
 
 #[test]
@@ -166,6 +186,8 @@ fn a_retried_record_is_delivered_although_it_is_old_and_the_other_stays() {
     let _telemd = operator.machine.sandbox.start_telemd();
     assert_eq!(operator.machine.receive().body, b"one\n");
     assert_eq!(rejected_ids(&operator), ids[1..]);
+    let left = fs::read_dir(operator.path("/var/spool/rejected")).unwrap().count();
+    assert_eq!(left, 3, "one record and its reason; and that of a file which the test renamed");
 }
 
 #[test]

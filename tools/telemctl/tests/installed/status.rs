@@ -51,7 +51,7 @@ fn a_machine_that_is_well_shows_what_it_did_on_one_screen() {
     assert!(line(&done, "service").starts_with(&format!("telemd runs (process {}, since ", telemd.pid())), "{done:?}");
     assert_eq!(line(&done, "spool"), "0 records, 0 of 5120 KiB");
     assert_eq!(line(&done, "rejected"), "0 records, 0 KiB");
-    assert!(line(&done, "delivered").starts_with("1 record, the last at "), "{done:?}");
+    assert!(line(&done, "delivered").starts_with("1 record since it started, the last at "), "{done:?}");
     assert!(!done.stdout.contains("to do") && !done.stdout.contains("last error"), "{done:?}");
     assert!(done.stdout.lines().count() <= 24);
 }
@@ -70,7 +70,7 @@ fn a_machine_whose_server_is_not_well_shows_the_error_and_the_next_attempt() {
     assert!(line(&done, "last error").ends_with(": the server answered 500 Internal Server Error"), "{done:?}");
     assert!(line(&done, "next attempt").starts_with("at "), "{done:?}");
     assert!(line(&done, "to do").contains("records wait and are tried again"), "{done:?}");
-    assert_eq!((line(&done, "refused").as_str(), line(&done, "").as_str()), ("1 record", "frame: 1"));
+    assert_eq!((line(&done, "refused").as_str(), line(&done, "").as_str()), ("1 record since it started", "frame: 1"));
 
     operator.machine.collector.answer_with(201);
     wait_until("it is over", || json(&operator)["failing"] == false);
@@ -89,6 +89,43 @@ fn a_configuration_that_cannot_be_used_is_shown_with_its_line() {
     let error = "/etc/telemetrics/telemetrics.conf:2: record_expiry: expected minutes as an integer, got \"abc\"";
     assert_eq!(line(&done, "settings"), error);
     assert!(line(&done, "to do").contains("telemctl config --check"));
+    assert_eq!(line(&done, "spool"), "0 records", "as telemd tells");
+    assert_eq!(line(&done, "rejected"), "not known until the configuration is put right");
+}
+
+#[test]
+fn a_machine_that_gets_rid_of_no_record_is_not_well_whatever_the_reason() {
+    let operator = Operator::new();
+    operator.machine.collector.answer_with(400);
+    let _telemd = operator.machine.sandbox.start_telemd();
+    assert_eq!(operator.machine.status_of(&[&frame("a/b/c", b"")]), Some(0));
+    wait_until("it is rejected", || json(&operator)["telemd"]["rejected"] == 1);
+    let done = operator.telemctl(&["status"]);
+    assert!(done.status == 4 && line(&done, "to do").contains("telemctl rejected list"), "{done:?}");
+    operator.machine.collector.answer_with(201);
+    assert_eq!(operator.telemctl(&["test"]).status, 0);
+    // In the same second it is of the delivery.
+    assert_eq!(operator.telemctl(&["status"]).status, 0);
+
+    let operator = Operator::new();
+    operator.machine.sandbox.configure("spool_max_size=0");
+    let _telemd = operator.machine.sandbox.start_telemd();
+    assert_eq!(operator.machine.status_of(&[&frame("a/b/c", b"")]), Some(-122));
+    wait_until("it is refused", || json(&operator)["telemd"]["refused"]["spool_full"] == 1);
+    let done = operator.telemctl(&["status"]);
+    assert!(done.status == 4 && line(&done, "to do").contains("raise spool_max_size"), "{done:?}");
+}
+
+#[test]
+fn a_telemd_that_was_stopped_has_no_next_attempt() {
+    let operator = Operator::new();
+    operator.machine.collector.answer_with(503);
+    let telemd = operator.machine.sandbox.start_telemd();
+    assert_eq!(operator.machine.status_of(&[&frame("a/b/c", b"")]), Some(0));
+    wait_until("it fails", || operator.telemctl(&["status"]).stdout.contains("next attempt"));
+    telemd.terminate();
+    let done = operator.telemctl(&["status"]);
+    assert!(done.status == 3 && !done.stdout.contains("next attempt"), "{done:?}");
 }
 
 #[test]

@@ -29,7 +29,9 @@ fn assert_is_usage(text: &str) {
         let description = line.strip_prefix(&format!("  {command:9} ")).unwrap_or_else(|| panic!("{line:?}"));
         assert!(!description.is_empty() && !description.starts_with(' '), "{line:?}");
     }
-    assert_eq!(lines.next(), None);
+    assert_eq!(lines.next(), Some(""));
+    let last = "Options of a command: /usr/local/bin/telemctl COMMAND --help. Everything: man telemctl.";
+    assert_eq!((lines.next(), lines.next()), (Some(last), None));
 }
 
 #[test]
