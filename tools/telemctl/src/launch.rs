@@ -177,3 +177,16 @@ impl Drop for Readiness {
         let _ = fs::remove_file(&self.path);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn only_telemd_can_tell_that_it_listens() {
+        let directory = tempfile::tempdir().unwrap();
+        let readiness = Readiness::new(directory.path(), (Uid::effective(), Gid::effective())).unwrap();
+        assert_eq!(fs::metadata(&readiness.path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}
