@@ -49,6 +49,7 @@ fn has_controls(path: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
 
     #[test]
     fn a_path_with_control_characters_of_any_kind_is_refused() {
