@@ -26,6 +26,9 @@ pub fn read_regular_itself(path: &Path, max: usize) -> io::Result<Vec<u8>> {
 /// most `max` bytes.
 pub fn read_open(file: File, max: usize) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+    }
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
