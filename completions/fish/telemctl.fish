@@ -38,12 +38,12 @@ complete -c telemctl -n "__fish_telemctl_needs_command" -f -a "spool" -d 'Look a
 complete -c telemctl -n "__fish_telemctl_needs_command" -f -a "rejected" -d 'Look at records that the server rejected; try again, or delete them'
 complete -c telemctl -n "__fish_telemctl_needs_command" -f -a "config" -d 'Show the settings in effect, and where each comes from'
 complete -c telemctl -n "__fish_telemctl_needs_command" -f -a "test" -d 'Send a heartbeat, and wait until the server took it'
-complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s r -l record_id -d 'Only the record with this id' -r
-complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s e -l event_id -d 'Only records of the event with this id' -r
-complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s c -l classification -d 'Only records of this class, or, if it ends in /*, of those that start so' -r
-complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s b -l boot_id -d 'Only records that were delivered in the boot with this id' -r
-complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -l since -d 'Only records that were delivered at this time or later: RFC 3339, or relative to now as in -2h' -r
-complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -l until -d 'Only records that were delivered before this time' -r
+complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s r -l record_id -d 'Only the record with this id' -r -f
+complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s e -l event_id -d 'Only records of the event with this id' -r -f
+complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s c -l classification -d 'Only records of this class, or, if it ends in /*, of those that start so' -r -f
+complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s b -l boot_id -d 'Only records that were delivered in the boot with this id' -r -f
+complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -l since -d 'Only records that were delivered at this time or later: RFC 3339, or relative to now as in -2h' -r -f
+complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -l until -d 'Only records that were delivered before this time' -r -f
 complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s i -l include_record -d 'Print also the payload, if it was kept (record_retention_enabled)'
 complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s V -l verbose -d 'Print also a header line and the number of records'
 complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -l follow -d 'Wait for more records, and print each when it is delivered'
@@ -51,9 +51,9 @@ complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -l json -d 'P
 complete -c telemctl -n "__fish_telemctl_using_subcommand journal" -s h -l help -d 'Print this text'
 complete -c telemctl -n "__fish_telemctl_using_subcommand status" -l json -d 'Print a JSON object'
 complete -c telemctl -n "__fish_telemctl_using_subcommand status" -s h -l help -d 'Print this text'
-complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -s c -l class -d 'Classification of the record' -r
-complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -s s -l severity -d 'Severity of the record: 1 (low) to 4 (critical)' -r
-complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -s p -l payload -d 'Payload of the record' -r
+complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -s c -l class -d 'Classification of the record' -r -f
+complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -s s -l severity -d 'Severity of the record: 1 (low) to 4 (critical)' -r -f
+complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -s p -l payload -d 'Payload of the record' -r -f
 complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -s f -l config_file -d 'Configuration file to be used in place of the one that telemd would find' -r -F
 complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -l json -d 'Print a JSON object'
 complete -c telemctl -n "__fish_telemctl_using_subcommand preview" -s h -l help -d 'Print this text'
@@ -79,5 +79,5 @@ complete -c telemctl -n "__fish_telemctl_using_subcommand config" -s f -l config
 complete -c telemctl -n "__fish_telemctl_using_subcommand config" -l check -d 'Only tell whether the settings can be used'
 complete -c telemctl -n "__fish_telemctl_using_subcommand config" -l json -d 'Print a JSON object'
 complete -c telemctl -n "__fish_telemctl_using_subcommand config" -s h -l help -d 'Print this text'
-complete -c telemctl -n "__fish_telemctl_using_subcommand test" -l timeout -d 'How long to wait for the server' -r
+complete -c telemctl -n "__fish_telemctl_using_subcommand test" -l timeout -d 'How long to wait for the server' -r -f
 complete -c telemctl -n "__fish_telemctl_using_subcommand test" -s h -l help -d 'Print this text'

@@ -15,10 +15,20 @@ pub fn read_regular(path: &Path, max: usize) -> io::Result<Vec<u8>> {
     read_open(file, max)
 }
 
+/// The same for a file that is there itself: where others can put a link, it
+/// could lead anywhere.
+pub fn read_regular_itself(path: &Path, max: usize) -> io::Result<Vec<u8>> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    read_open(OpenOptions::new().read(true).custom_flags(flags).open(path)?, max)
+}
+
 /// Reads a file that is open, from where it is, if it is a regular one of at
 /// most `max` bytes.
 pub fn read_open(file: File, max: usize) -> io::Result<Vec<u8>> {
     let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+    }
     if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
     }
@@ -35,7 +45,7 @@ pub fn read_open(file: File, max: usize) -> io::Result<Vec<u8>> {
 /// Replaces a file as a whole, also if the power fails meanwhile.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
+    let mut file = create_anew(&temporary, mode)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(temporary, path)?;
@@ -43,6 +53,16 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> 
         Some(directory) => File::open(directory)?.sync_all(),
         None => Ok(()),
     }
+}
+
+/// Makes a file in place of one that was left behind. Root writes into
+/// directories of others: what a link leads to is not touched.
+pub(crate) fn create_anew(path: &Path, mode: u32) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
 }
 
 /// Whether the same call may succeed when others gave resources back.
@@ -64,6 +84,23 @@ mod tests {
         nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         for other in [path("fifo"), directory.path().to_owned(), "/dev/zero".into()] {
             assert!(read_regular(&other, 10).is_err(), "{}", other.display());
+            assert!(read_regular_itself(&other, 10).is_err(), "{}", other.display());
         }
+        std::os::unix::fs::symlink("four", path("link")).unwrap();
+        assert_eq!(read_regular(&path("link"), 4).unwrap(), b"1234");
+        assert!(read_regular_itself(&path("link"), 4).is_err());
+        assert_eq!(read_regular_itself(&path("four"), 4).unwrap(), b"1234");
+    }
+
+    #[test]
+    fn a_replacement_is_not_written_through_a_link_in_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("precious"), "data").unwrap();
+        std::os::unix::fs::symlink(path("precious"), path("file.new")).unwrap();
+        replace(&path("file"), b"content", 0o644).unwrap();
+        assert_eq!(fs::read_to_string(path("precious")).unwrap(), "data");
+        assert_eq!(fs::read_to_string(path("file")).unwrap(), "content");
+        assert!(path("file").symlink_metadata().unwrap().is_file());
     }
 }

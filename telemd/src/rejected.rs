@@ -2,12 +2,14 @@
 //! the newest of them, for the administrator to look at.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use record::spool_file;
 
 use crate::files;
 
@@ -138,12 +140,19 @@ fn is_record(path: &Path) -> bool {
 /// The copy is whole, and on disk, before the file goes.
 fn move_to_other_disk(file: &Path, target: &Path) -> io::Result<()> {
     let temporary = target.with_file_name(TEMPORARY_NAME);
-    let copied = fs::copy(file, &temporary).and_then(|_| File::open(&temporary)?.sync_all());
+    let copied = copy(file, &temporary);
     let moved = copied.and_then(|()| fs::rename(&temporary, target)).and_then(|()| fs::remove_file(file));
     if moved.is_err() {
         let _ = fs::remove_file(temporary);
     }
     moved
+}
+
+fn copy(file: &Path, target: &Path) -> io::Result<()> {
+    let content = files::read_regular(file, spool_file::MAX)?;
+    let mut copy = files::create_anew(target, 0o600)?;
+    copy.write_all(&content)?;
+    copy.sync_all()
 }
 
 #[cfg(test)]
@@ -177,5 +186,18 @@ mod tests {
         assert!(reason.time > 1_700_000_000);
         assert_eq!((names.len(), names[0].as_str()), (FILES_MAX, "005"));
         assert_eq!(fs::read_dir(&spool).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_copy_is_not_written_through_a_link_in_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("precious"), "data").unwrap();
+        fs::write(path("file"), "a record").unwrap();
+        std::os::unix::fs::symlink(path("precious"), path(TEMPORARY_NAME)).unwrap();
+        move_to_other_disk(&path("file"), &path("target")).unwrap();
+        assert_eq!(fs::read_to_string(path("precious")).unwrap(), "data");
+        assert_eq!(fs::read_to_string(path("target")).unwrap(), "a record");
+        assert!(!path("file").exists() && !path(TEMPORARY_NAME).exists());
     }
 }

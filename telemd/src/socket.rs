@@ -1,15 +1,16 @@
 //! The socket that clients connect to.
 
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
 use nix::sys::socket::{Backlog, listen as set_backlog};
+use nix::sys::stat::{Mode, umask};
 use record::config::SOCKET_PATH_MAX;
 use thiserror::Error;
 
@@ -102,20 +103,25 @@ pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
         // Nothing there, or something that `bind` will report.
         Err(_) => {}
     }
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    fs::set_permissions(path, Permissions::from_mode(0o666)).map_err(failed)?;
+    // Not by chmod(2) afterwards: another file could be there by then.
+    let before = umask(Mode::from_bits_truncate(0o111));
+    let bound = UnixListener::bind(path);
+    umask(before);
+    let listener = bound.map_err(failed)?;
     // std asks for 128; records of a burst wait here.
     set_backlog(&listener, Backlog::MAXCONN).map_err(|errno| failed(errno.into()))?;
     Ok(listener)
 }
 
-fn is_socket(path: &Path) -> bool {
+/// Whether a socket is there itself, and no link to one.
+pub fn is_socket(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_stale_socket_is_replaced_and_a_living_one_is_not() {

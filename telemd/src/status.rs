@@ -5,7 +5,7 @@
 //! and only when something changed.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::report::{self, Report};
-use crate::{log, service_manager};
+use crate::{files, log, service_manager};
 
 pub(crate) use crate::report::State;
 
@@ -284,7 +284,8 @@ impl StatusFile {
             }
         }
         let temporary = self.path.with_extension("new");
-        fs::write(&temporary, serde_json::to_string_pretty(report)? + "\n")?;
+        let content = serde_json::to_string_pretty(report)? + "\n";
+        files::create_anew(&temporary, 0o644)?.write_all(content.as_bytes())?;
         fs::rename(temporary, &self.path)
     }
 
@@ -368,5 +369,16 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), written);
         drop(stop);
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_file_is_not_written_through_a_link_in_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("precious"), "data").unwrap();
+        std::os::unix::fs::symlink(path("precious"), path("status.new")).unwrap();
+        StatusFile::at(&path("status.json")).write(&Counters::default(), State::Running);
+        assert_eq!(fs::read_to_string(path("precious")).unwrap(), "data");
+        assert_eq!(read(&path("status.json"))["state"], "running");
     }
 }

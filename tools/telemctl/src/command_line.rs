@@ -110,19 +110,19 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct JournalOptions {
     /// Only the record with this id
-    #[arg(short, long = "record_id", alias = "record-id", value_name = "ID")]
+    #[arg(short, long = "record_id", alias = "record-id", value_name = "ID", value_hint = ValueHint::Other)]
     pub record_id: Option<OsString>,
 
     /// Only records of the event with this id
-    #[arg(short, long = "event_id", alias = "event-id", value_name = "ID")]
+    #[arg(short, long = "event_id", alias = "event-id", value_name = "ID", value_hint = ValueHint::Other)]
     pub event_id: Option<OsString>,
 
     /// Only records of this class, or, if it ends in /*, of those that start so
-    #[arg(short, long, value_name = "CLASS")]
+    #[arg(short, long, value_name = "CLASS", value_hint = ValueHint::Other)]
     pub classification: Option<OsString>,
 
     /// Only records that were delivered in the boot with this id
-    #[arg(short, long = "boot_id", alias = "boot-id", value_name = "ID")]
+    #[arg(short, long = "boot_id", alias = "boot-id", value_name = "ID", value_hint = ValueHint::Other)]
     pub boot_id: Option<OsString>,
 
     /// Print also the payload, if it was kept (record_retention_enabled)
@@ -134,11 +134,11 @@ pub struct JournalOptions {
     pub verbose: bool,
 
     /// Only records that were delivered at this time or later: RFC 3339, or relative to now as in -2h
-    #[arg(long, value_name = "TIME", value_parser = local_time::parse)]
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = local_time::parse)]
     pub since: Option<Timestamp>,
 
     /// Only records that were delivered before this time
-    #[arg(long, value_name = "TIME", value_parser = local_time::parse)]
+    #[arg(long, value_name = "TIME", value_hint = ValueHint::Other, value_parser = local_time::parse)]
     pub until: Option<Timestamp>,
 
     /// Wait for more records, and print each when it is delivered
@@ -170,15 +170,15 @@ pub struct StatusOptions {
 #[derive(Debug, Args)]
 pub struct PreviewOptions {
     /// Classification of the record
-    #[arg(short, long = "class", value_name = "CLASS", default_value = "org.clearlinux/hello/world")]
+    #[arg(short, long = "class", value_name = "CLASS", value_hint = ValueHint::Other, default_value = "org.clearlinux/hello/world")]
     pub class: String,
 
     /// Severity of the record: 1 (low) to 4 (critical)
-    #[arg(short, long, value_name = "N", default_value = "1", value_parser = severity)]
+    #[arg(short, long, value_name = "N", value_hint = ValueHint::Other, default_value = "1", value_parser = severity)]
     pub severity: Severity,
 
     /// Payload of the record
-    #[arg(short, long, value_name = "TEXT", default_value = "hello\n", hide_default_value = true)]
+    #[arg(short, long, value_name = "TEXT", value_hint = ValueHint::Other, default_value = "hello\n", hide_default_value = true)]
     pub payload: String,
 
     /// Configuration file to be used in place of the one that telemd would find
@@ -215,7 +215,7 @@ pub enum RejectedCommand {
     /// Put records into the spool again, all if none is named
     Retry {
         /// Ids of the list, or parts of them that no other has
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_hint = ValueHint::Other)]
         ids: Vec<String>,
         /// Help.
         #[command(flatten)]
@@ -241,7 +241,7 @@ pub struct ListOptions {
 #[derive(Debug, Args)]
 pub struct ShowOptions {
     /// Id of the list, or a part of it that no other has
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_hint = ValueHint::Other)]
     pub id: String,
 
     /// Help.
@@ -281,7 +281,7 @@ pub struct ConfigOptions {
 #[derive(Debug, Args)]
 pub struct TestOptions {
     /// How long to wait for the server
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", value_hint = ValueHint::Other, default_value_t = 30)]
     pub timeout: u32,
 
     /// Help.

@@ -41,7 +41,7 @@ pub(crate) fn run(options: &ConfigOptions, out: &mut Output) -> Result<ExitCode,
             |key: Key| Setting { key: key.name(), value: loaded.settings.shown(key), line: loaded.settings.line(key) };
         let file = loaded.file.as_ref().map(|file| file.display().to_string());
         let object = Object { file, warnings, settings: Key::ALL.map(setting).into() };
-        writeln!(out, "{}", serde_json::to_string_pretty(&object).map_err(io::Error::from)?)?;
+        out.json(&serde_json::to_string_pretty(&object).map_err(io::Error::from)?)?;
     } else {
         for warning in &warnings {
             eprintln!("{warning}");

@@ -2,9 +2,12 @@
 
 use std::fmt::{self, Display};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::unistd::Uid;
+
+use crate::output::{one_line, visible};
 
 /// What went wrong.
 #[derive(Debug)]
@@ -23,7 +26,7 @@ impl Failure {
 
     /// A file or a directory cannot be used.
     pub(crate) fn at(path: &Path, error: &io::Error) -> Self {
-        let path = path.display();
+        let path = one_line(path.as_os_str().as_bytes());
         let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
         Self::Message(match is_denied && !Uid::effective().is_root() {
             true => format!("{path}: {error}; run this command as root"),
@@ -42,8 +45,21 @@ impl From<io::Error> for Failure {
 impl Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Message(message) => f.write_str(message),
+            // Names and texts of others are in it.
+            Self::Message(message) => f.write_str(&visible(message.as_bytes())),
             Self::Output(error) => write!(f, "standard output: {error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_not_told_what_to_do_by_a_message() {
+        let failure = Failure::at(Path::new("/a\n\u{1b}[2J\u{9b}1m"), &io::ErrorKind::NotFound.into());
+        assert_eq!(failure.to_string(), "/a \\u{1b}[2J\\u{9b}1m: entity not found");
+        assert_eq!(Failure::new("what\u{7} and\nremedy").to_string(), "what\\u{7} and\nremedy");
     }
 }

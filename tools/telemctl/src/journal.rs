@@ -3,7 +3,6 @@
 //! The file is only read: the daemon owns it, and it need not exist.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -21,6 +20,8 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::{follow, local_time};
 
+/// A hundred times what it has after seconds of full load.
+const JOURNAL_MAX: usize = 64 << 20;
 const CLASSIFICATION_WIDTH: usize = 30;
 /// Titles of the columns, and their widths.
 const TITLES: [(&str, usize); 5] = [
@@ -72,9 +73,10 @@ pub(crate) fn show(options: &JournalOptions, out: &mut Output) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// The whole file; nothing if there is none.
+/// The whole file; nothing if there is none. It is in a directory of telemd's,
+/// where whoever took telemd over could put anything.
 pub(crate) fn content(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
+    match files::read_regular_itself(path, JOURNAL_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         read => read,
     }
@@ -137,7 +139,7 @@ impl View<'_> {
                 boot_id: &text(line.boot_id),
                 payload: payload.map(|payload| text(&payload).into_owned()),
             };
-            writeln!(out, "{}", serde_json::to_string(&object)?)?;
+            out.json(&serde_json::to_string(&object)?)?;
             return Ok(true);
         }
         out.foreign(line.classification)?;
@@ -186,7 +188,7 @@ fn retained(record_id: &[u8]) -> Option<Vec<u8>> {
     // Another id could name a file anywhere.
     let is_name = event_id::is_valid(record_id);
     let path = Path::new(paths::RECORDS).join(OsStr::from_bytes(record_id));
-    is_name.then(|| files::read_regular(&path, spool_file::MAX).ok()).flatten()
+    is_name.then(|| files::read_regular_itself(&path, spool_file::MAX).ok()).flatten()
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod start;
 mod status;
 mod stop;
 mod test;
+mod trusted_path;
 mod units;
 mod work_directories;
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::sys::stat::{Mode, umask};
 use record::paths;
 use telemd::settings;
 
@@ -18,6 +19,8 @@ use crate::output::Output;
 pub(crate) fn run(out: &mut Output) -> Result<ExitCode, Failure> {
     let marker = Path::new(paths::OPT_IN);
     let directory = marker.parent().unwrap_or(Path::new("/"));
+    // Everybody must be able to see the consent: telemd, and all who report.
+    umask(Mode::from_bits_truncate(0o022));
     fs::create_dir_all(directory)
         .map_err(|_| Failure::new(format_args!("Failed to create {}", directory.display())))?;
     match OpenOptions::new().write(true).create_new(true).mode(0o644).open(marker) {

@@ -1,7 +1,7 @@
 //! `opt-out`: consent first, so that from this moment nothing is taken or sent;
 //! then the services, then everything that was collected.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,10 +16,13 @@ use crate::{stop, work_directories};
 
 /// Opts out. Goes on after a failure, and tells of it by its status.
 pub(crate) fn run(out: &mut Output) -> Result<ExitCode, Failure> {
-    match fs::remove_file(paths::OPT_IN) {
+    match withdraw() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            eprintln!("Already opted out. Nothing to do.");
-            return Ok(ExitCode::SUCCESS);
+            if !is_something_left() {
+                eprintln!("Already opted out. Nothing to do.");
+                return Ok(ExitCode::SUCCESS);
+            }
+            eprintln!("Already opted out. Deleting what was left.");
         }
         Err(_) => return Err(Failure::new(format_args!("Failed to remove {}.", paths::OPT_IN))),
         Ok(()) => {}
@@ -50,6 +53,25 @@ pub(crate) fn run(out: &mut Output) -> Result<ExitCode, Failure> {
     let all = records(waiting + rejected + kept);
     writeln!(out, "Removed {all}: {waiting} waiting, {rejected} rejected, {kept} kept copies.")?;
     Ok(ExitCode::from(u8::from(!(are_stopped && records_are_gone && directories_are_gone))))
+}
+
+/// Removes the consent, also if the power fails in the next moment.
+fn withdraw() -> io::Result<()> {
+    let file = Path::new(paths::OPT_IN);
+    fs::remove_file(file)?;
+    if let Some(directory) = file.parent() {
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        said(synced.map_err(|error| Failure::at(directory, &error)));
+    }
+    Ok(())
+}
+
+/// Whether an opt-out before was interrupted or incomplete, or the consent was
+/// removed by hand.
+fn is_something_left() -> bool {
+    let has_records = |files: RecordFiles| files.names().is_ok_and(|names| !names.is_empty());
+    let of_configuration = [RecordFiles::spool(), RecordFiles::rejected()];
+    of_configuration.into_iter().flatten().any(has_records) || work_directories::have_files()
 }
 
 /// What is left must not be sent under the next consent. telemd's memory of

@@ -40,8 +40,17 @@ impl Output {
     /// Writes what somebody else chose.
     pub(crate) fn foreign(&mut self, text: &[u8]) -> io::Result<()> {
         match self.is_terminal {
-            true => self.write_all(&visible(text)),
+            true => self.write_all(visible(text).as_bytes()),
             false => self.write_all(text),
+        }
+    }
+
+    /// Writes a line, or several, of JSON. Its strings may have what no control
+    /// character of ASCII is, and terminals act on all the same.
+    pub(crate) fn json(&mut self, text: &str) -> io::Result<()> {
+        match self.is_terminal {
+            true => writeln!(self, "{}", visible_json(text)),
+            false => writeln!(self, "{text}"),
         }
     }
 
@@ -73,7 +82,7 @@ impl Write for Output {
 /// Control characters other than newlines and tabs, in a form that a terminal
 /// does not act on. Of bytes that are no ASCII, those of well-formed UTF-8
 /// stay.
-fn visible(text: &[u8]) -> Vec<u8> {
+pub(crate) fn visible(text: &[u8]) -> String {
     let mut shown = String::new();
     for character in String::from_utf8_lossy(text).chars() {
         match character {
@@ -82,12 +91,24 @@ fn visible(text: &[u8]) -> Vec<u8> {
             character => shown.push(character),
         }
     }
-    shown.into_bytes()
+    shown
+}
+
+/// JSON of the same meaning without DEL and the control characters of 8 bits.
+fn visible_json(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' => shown.push_str(&format!("\\u{:04x}", u32::from(character))),
+            character => shown.push(character),
+        }
+    }
+    shown
 }
 
 /// The same for a line: it stays one.
 pub(crate) fn one_line(text: &[u8]) -> String {
-    String::from_utf8_lossy(&visible(text)).replace(['\n', '\t'], " ")
+    visible(text).replace(['\n', '\t'], " ")
 }
 
 /// `1 record`, `2 records`.
@@ -101,8 +122,16 @@ mod tests {
 
     #[test]
     fn a_terminal_is_not_told_what_to_do_by_a_record() {
-        assert_eq!(visible(b"a\tb\n\x1b[2J\x07\x7f\r\xff"), "a\tb\n\\u{1b}[2J\\u{7}\\u{7f}\\r\u{fffd}".as_bytes());
-        assert_eq!(visible("gr\u{fc}n \u{9b}1m".as_bytes()), "gr\u{fc}n \\u{9b}1m".as_bytes());
+        assert_eq!(visible(b"a\tb\n\x1b[2J\x07\x7f\r\xff"), "a\tb\n\\u{1b}[2J\\u{7}\\u{7f}\\r\u{fffd}");
+        assert_eq!(visible("gr\u{fc}n \u{9b}1m".as_bytes()), "gr\u{fc}n \\u{9b}1m");
         assert_eq!(one_line(b"a\nb\tc"), "a b c");
+    }
+
+    #[test]
+    fn json_on_a_terminal_has_no_control_characters_and_the_same_meaning() {
+        let text = "a\u{7f}\u{9b}2J\u{85}gr\u{fc}n\u{a0}\u{1b}";
+        let shown = visible_json(&serde_json::to_string(text).unwrap());
+        assert!(!shown.chars().any(char::is_control), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn run(options: &PreviewOptions, out: &mut Output) -> Result<ExitCode
     let loaded = settings::read_settings(options.config_file.as_deref()).map_err(Failure::new)?;
     let preview = preview(options, &loaded)?;
     match options.json {
-        true => writeln!(out, "{}", serde_json::to_string_pretty(&preview).map_err(io::Error::from)?)?,
+        true => out.json(&serde_json::to_string_pretty(&preview).map_err(io::Error::from)?)?,
         false => print(&preview, &loaded, out)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::fcntl::OFlag;
+use nix::unistd::Uid;
 use record::config::Key;
+use record::event_id;
 use record::header::Header;
 use record::spool_file::{self, SpoolFile};
 use serde::Serialize;
@@ -16,9 +18,12 @@ use telemd::spool::Waiting;
 use telemd::spool_name::Name;
 use telemd::{files, settings};
 
+use crate::deletion::{Doomed, Left};
 use crate::failure::Failure;
 use crate::local_time;
 use crate::output::{Output, one_line};
+use crate::trusted_path::LastLink;
+use crate::work_directories;
 
 /// What stat(2) counts blocks in.
 const BLOCK: u64 = 512;
@@ -30,6 +35,8 @@ pub(crate) struct RecordFiles {
     directory: PathBuf,
     /// Whether files beside the records say why they are here.
     has_reasons: bool,
+    /// Which names are not those of others' files.
+    is_name: fn(&[u8]) -> bool,
 }
 
 /// What a list tells of a record, for programs.
@@ -55,18 +62,19 @@ impl RecordFiles {
     /// The records that wait, wherever the configuration says.
     pub(crate) fn spool() -> Result<Self, Failure> {
         let loaded = settings::read_settings(None).map_err(Failure::new)?;
-        Ok(Self { directory: settings::path(&loaded.settings, Key::SpoolDir).to_owned(), has_reasons: false })
+        let directory = settings::path(&loaded.settings, Key::SpoolDir).to_owned();
+        Ok(Self { directory, has_reasons: false, is_name: is_visible })
     }
 
     /// The records that were rejected.
     pub(crate) fn rejected() -> Result<Self, Failure> {
         let directory = Rejected::beside(&Self::spool()?.directory).directory().to_owned();
-        Ok(Self { directory, has_reasons: true })
+        Ok(Self { directory, has_reasons: true, is_name: is_visible })
     }
 
     /// Copies of payloads.
     pub(crate) fn retained(directory: &Path) -> Self {
-        Self { directory: directory.to_owned(), has_reasons: false }
+        Self { directory: directory.to_owned(), has_reasons: false, is_name: event_id::is_valid }
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -132,10 +140,14 @@ impl RecordFiles {
             writeln!(out, "{arrived:27} {:>8} {:>10} {:>6} {class:30} Id{reason}", "Severity", "User", "Bytes")?;
         }
         for name in &names {
-            let Some(waiting) = self.read(name)? else { continue };
-            let object = self.described(&waiting);
+            let object = match read_record(&self.path(name)) {
+                Ok(content) => self.described(&Waiting { name: name.clone(), content }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                // One bad file hides none of the others.
+                Err(error) => self.not_read(name, &error),
+            };
             if as_json {
-                writeln!(out, "{}", serde_json::to_string(&object).map_err(io::Error::from)?)?;
+                out.json(&serde_json::to_string(&object).map_err(io::Error::from)?)?;
                 continue;
             }
             let time = local_time::shown_unsigned(name.arrival / SECOND);
@@ -158,6 +170,13 @@ impl RecordFiles {
             writeln!(out, "Total records: {}", names.len())?;
         }
         Ok(())
+    }
+
+    /// What is known of a file that cannot be read.
+    fn not_read(&self, name: &Name, error: &io::Error) -> Object {
+        let waiting = Waiting { name: name.clone(), content: Vec::new() };
+        let size = fs::symlink_metadata(self.path(name)).map_or(0, |metadata| metadata.len());
+        Object { size, problem: Some(error.to_string()), ..self.described(&waiting) }
     }
 
     /// Prints a record as its file has it.
@@ -204,21 +223,31 @@ impl RecordFiles {
         }
     }
 
-    /// Deletes all records; gives their number.
+    /// Deletes all records; gives their number. Others may replace what the
+    /// path leads to: the directory is opened once, and must be telemetry's or
+    /// root's.
     pub(crate) fn purge(&self) -> Result<u64, Failure> {
-        let mut count = 0;
-        for name in self.names()? {
-            match fs::remove_file(self.path(&name)) {
-                Ok(()) => {
-                    self.forget_reason(&name);
-                    count += 1;
-                }
-                // It was delivered meanwhile.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Failure::at(&self.path(&name), &error)),
-            }
+        let failed = |error: io::Error| Failure::at(&self.directory, &error);
+        let mut directory = match Doomed::open(&self.directory, LastLink::FollowedIfTrusted) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            opened => opened.map_err(failed)?,
+        };
+        let owner = Uid::from_raw(directory.status().map_err(failed)?.st_uid);
+        let is_telemetry = || work_directories::owner().is_ok_and(|(uid, _)| uid == owner);
+        if !owner.is_root() && owner != Uid::effective() && !is_telemetry() {
+            let name = work_directories::user_name(owner);
+            return Err(failed(io::Error::other(format!(
+                "it belongs to user {name}, not to telemetry; nothing in it was deleted"
+            ))));
         }
-        Ok(count)
+        let (count, left) = directory.remove_files(self.is_name).map_err(failed)?;
+        if self.has_reasons {
+            directory.remove_files(is_reason).map_err(failed)?;
+        }
+        match left.first() {
+            None => Ok(count),
+            Some(Left { path, error }) => Err(Failure::at(path, error)),
+        }
     }
 
     /// Moves a record of another directory here, under this name.
@@ -234,18 +263,18 @@ impl RecordFiles {
         }
         if name.uid.is_none() {
             // It is as old as its file.
-            let flags = OFlag::O_NOFOLLOW.bits();
+            let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
             let moved = OpenOptions::new().read(true).custom_flags(flags).open(&target)?;
             moved.set_modified(SystemTime::now())?;
         }
         Ok(())
     }
 
-    /// Copies a file, for telemd to own it. It has a name that is no record's
-    /// until it is complete; a file that is there already is not opened.
+    /// Copies a file, for telemd to own it. Until it is complete, it has a name
+    /// that telemd sweeps away when it starts; a file that is there already is not opened.
     fn copy(&self, file: &Path, target: &Path) -> io::Result<()> {
         let content = read_record(file)?;
-        let temporary = self.directory.join(format!(".retried-{}", std::process::id()));
+        let temporary = self.directory.join(format!(".new-retried-{}", std::process::id()));
         let owner = fs::metadata(&self.directory)?;
         let written =
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary).and_then(|mut copy| {
@@ -260,9 +289,16 @@ impl RecordFiles {
     }
 }
 
-/// Reads a file that is there itself, and no other that a link leads to.
+/// Why a record beside it was rejected.
+fn is_reason(name: &[u8]) -> bool {
+    name.starts_with(b".") && name.ends_with(b".reason")
+}
+
+/// Hidden files are not records: they are being written.
+fn is_visible(name: &[u8]) -> bool {
+    !name.starts_with(b".")
+}
+
 fn read_record(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
-    files::read_open(file, spool_file::MAX)
+    files::read_regular_itself(path, spool_file::MAX)
 }

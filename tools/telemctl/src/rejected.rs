@@ -19,7 +19,7 @@ pub(crate) fn run(command: &RejectedCommand, out: &mut Output) -> Result<ExitCod
     match command {
         RejectedCommand::List(options) => rejected.list(options.json, out)?,
         RejectedCommand::Show(options) => rejected.show(&options.id, out)?,
-        RejectedCommand::Retry { ids, .. } => retry(&rejected, ids, out)?,
+        RejectedCommand::Retry { ids, .. } => return retry(&rejected, ids, out),
         RejectedCommand::Purge(_) => writeln!(out, "Records deleted: {}", rejected.purge()?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -27,12 +27,13 @@ pub(crate) fn run(command: &RejectedCommand, out: &mut Output) -> Result<ExitCod
 
 /// Puts records into the spool again, as if they came now: their old age could
 /// be that of records which are deleted.
-fn retry(rejected: &RecordFiles, ids: &[String], out: &mut Output) -> Result<(), Failure> {
+fn retry(rejected: &RecordFiles, ids: &[String], out: &mut Output) -> Result<ExitCode, Failure> {
     let spool = RecordFiles::spool()?;
     let names = match ids {
         [] => rejected.names()?,
         ids => ids.iter().map(|id| rejected.find(id)).collect::<Result<_, _>>()?,
     };
+    let mut count = 0;
     let mut arrival = nanoseconds(SystemTime::now());
     for name in &names {
         arrival += 1;
@@ -41,15 +42,21 @@ fn retry(rejected: &RecordFiles, ids: &[String], out: &mut Output) -> Result<(),
             None => name.clone(),
         };
         let file = rejected.path(name);
-        spool.take(&file, &renewed).map_err(|error| Failure::at(&file, &error))?;
-        rejected.forget_reason(name);
+        match spool.take(&file, &renewed) {
+            Ok(()) => {
+                rejected.forget_reason(name);
+                count += 1;
+            }
+            // One bad file keeps none of the others here.
+            Err(error) => eprintln!("{}", Failure::at(&file, &error)),
+        }
     }
     let loaded = settings::read_settings(None).map_err(Failure::new)?;
     writeln!(
         out,
         "Records put into the spool again: {}. A telemd that runs finds them within {} seconds.",
-        names.len(),
+        count,
         loaded.settings.shown(Key::SpoolProcessTime)
     )?;
-    Ok(())
+    Ok(if count == names.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -49,31 +49,39 @@ pub(crate) fn report() -> Option<Report> {
     (report.state == State::Running && is_telemd(report.pid)).then_some(report)
 }
 
-/// Ends telemd, and waits until it has ended. Nothing to be ended is success.
+/// Ends telemd, and waits until it has ended. Nothing to be ended is success;
+/// a process that does not end keeps none of the others alive.
 pub(crate) fn stop() -> Result<(), Failure> {
-    for pid in candidates() {
-        let failed = |errno: rustix::io::Errno| Failure::new(format_args!("telemd, process {pid}: {errno}"));
-        let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { continue };
-        let process = match pidfd_open(id, PidfdFlags::empty()) {
-            Ok(process) => process,
-            Err(rustix::io::Errno::SRCH) => continue,
-            Err(errno) => return Err(failed(errno)),
-        };
-        // Only now: the number cannot become another process's any more.
-        if !is_telemd(pid) {
-            continue;
-        }
-        match pidfd_send_signal(&process, Signal::TERM) {
-            Err(errno) if errno != rustix::io::Errno::SRCH => return Err(failed(errno)),
-            _ => {}
-        }
-        if !ends_within(&process, PATIENCE).map_err(|errno| Failure::new(format_args!("poll: {errno}")))? {
-            let seconds = PATIENCE.as_secs();
-            return Err(Failure::new(format_args!("telemd, process {pid}, has not ended within {seconds} s")));
-        }
-    }
+    let ended = candidates().into_iter().map(end).fold(Ok(()), Result::and);
     remove_stale_socket();
-    Ok(())
+    ended
+}
+
+/// Ends one process, if it is telemd.
+fn end(pid: u32) -> Result<(), Failure> {
+    let failed = |errno: rustix::io::Errno| Failure::new(format_args!("telemd, process {pid}: {errno}"));
+    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    let process = match pidfd_open(id, PidfdFlags::empty()) {
+        Ok(process) => process,
+        Err(rustix::io::Errno::SRCH) => return Ok(()),
+        Err(errno) => return Err(failed(errno)),
+    };
+    // Only now: the number cannot become another process's any more.
+    if !is_telemd(pid) {
+        return Ok(());
+    }
+    match pidfd_send_signal(&process, Signal::TERM) {
+        Err(errno) if errno != rustix::io::Errno::SRCH => return Err(failed(errno)),
+        _ => {}
+    }
+    match ends_within(&process, PATIENCE) {
+        Ok(true) => Ok(()),
+        Ok(false) => {
+            let seconds = PATIENCE.as_secs();
+            Err(Failure::new(format_args!("telemd, process {pid}, has not ended within {seconds} s")))
+        }
+        Err(errno) => Err(Failure::new(format_args!("poll: {errno}"))),
+    }
 }
 
 /// Waits for the end of a process; tells whether it came.
@@ -121,13 +129,15 @@ fn holders(locks: &str, inode: u64) -> Vec<u32> {
 }
 
 /// Whether a process runs the program that is installed, or was before an
-/// upgrade.
+/// upgrade, as a user that telemd runs as.
 fn is_telemd(pid: u32) -> bool {
     let Ok(program) = program() else { return false };
+    let Some(name) = name_of_ours(pid) else { return false };
     let exe = PathBuf::from(format!("/proc/{pid}/exe"));
     let running = match fs::metadata(&exe) {
         Ok(running) => running,
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return looks_like_telemd(pid),
+        // Everybody may see the name.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return name == "telemd",
         Err(_) => return false,
     };
     let is_same = |installed: fs::Metadata| (installed.dev(), installed.ino()) == (running.dev(), running.ino());
@@ -139,11 +149,20 @@ fn is_telemd(pid: u32) -> bool {
     fs::read_link(exe).is_ok_and(|target| target == replaced)
 }
 
-/// What everybody may see: the name, and the user, who is telemd's or root.
-fn looks_like_telemd(pid: u32) -> bool {
-    let has_name = fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == "telemd");
-    let users = [Some(0), work_directories::owner().ok().map(|(uid, _)| uid.as_raw())];
-    has_name && fs::metadata(format!("/proc/{pid}")).is_ok_and(|process| users.contains(&Some(process.uid())))
+/// The name of a process that lives, and whose user is telemd's or root.
+fn name_of_ours(pid: u32) -> Option<String> {
+    // Not the owner of its directory: that of a process without dumps is root.
+    let status = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/status")).ok()?).into_owned();
+    let telemetry = work_directories::owner().ok().map(|(uid, _)| uid.as_raw());
+    name_in(&status, &[Some(0), telemetry])
+}
+
+/// The name in a file of [`name_of_ours`], see proc_pid_status(5).
+fn name_in(status: &str, users: &[Option<u32>]) -> Option<String> {
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"));
+    let user = field("Uid")?.split('\t').next()?.parse().ok();
+    let has_ended = field("State")?.starts_with(['Z', 'X']);
+    (!has_ended && user.is_some() && users.contains(&user)).then(|| field("Name").map(str::to_owned))?
 }
 
 /// What telemctl passed to telemd, telemd does not remove. Who connects shall
@@ -152,7 +171,8 @@ fn remove_stale_socket() {
     let Ok(loaded) = settings::read_settings(None) else { return };
     let path = telemd::socket::used(settings::path(&loaded.settings, Key::SocketPath));
     let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
-    if std::os::unix::net::UnixStream::connect(path).is_err_and(is_refused) {
+    // Whatever else is there refuses connections, too, and is not ours.
+    if telemd::socket::is_socket(path) && std::os::unix::net::UnixStream::connect(path).is_err_and(is_refused) {
         let _ = fs::remove_file(path);
     }
 }
@@ -174,7 +194,19 @@ mod tests {
 
     #[test]
     fn a_process_that_runs_another_program_is_not_telemd() {
-        assert!(!is_telemd(std::process::id()) && !looks_like_telemd(std::process::id()));
-        assert!(!is_telemd(1) && !looks_like_telemd(1));
+        assert!(!is_telemd(std::process::id()) && !is_telemd(1));
+    }
+
+    #[test]
+    fn only_what_lives_and_is_of_root_or_telemetry_can_be_telemd() {
+        let status = |state: &str, uid: u32| format!("Name:\ttelemd\nState:\t{state}\nUid:\t{uid}\t0\t0\t0\n");
+        let users = [Some(0), Some(64500)];
+        for uid in [0, 64500] {
+            assert_eq!(name_in(&status("S (sleeping)", uid), &users).as_deref(), Some("telemd"));
+            assert_eq!(name_in(&status("Z (zombie)", uid), &users), None);
+        }
+        assert_eq!(name_in(&status("S (sleeping)", 1000), &users), None);
+        assert_eq!(name_in("Name:\ttelemd\nState:\tS\nUid:\tx\n", &[Some(0), None]), None, "no user is none of ours");
+        assert_eq!(name_in("", &users), None);
     }
 }

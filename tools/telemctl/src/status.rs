@@ -60,7 +60,7 @@ pub(crate) fn run(options: &StatusOptions, out: &mut Output) -> Result<ExitCode,
     let loaded = settings::read_settings(None);
     let status = look(&loaded);
     match options.json {
-        true => writeln!(out, "{}", serde_json::to_string_pretty(&status).map_err(io::Error::from)?)?,
+        true => out.json(&serde_json::to_string_pretty(&status).map_err(io::Error::from)?)?,
         false => print(&status, out)?,
     }
     Ok(if !status.opted_in || !status.running {
@@ -210,7 +210,7 @@ fn deliveries(status: &Status, report: &Report, out: &mut Output) -> io::Result<
         writeln!(out, "{title:12} {} since it started", records(count))?;
     }
     for (reason, count) in report.refused.iter().filter(|(_, count)| **count > 0) {
-        writeln!(out, "{:12} {reason}: {count}", "")?;
+        writeln!(out, "{:12} {}: {count}", "", one_line(reason.as_bytes()))?;
     }
     if let Some(error) = &report.last_error {
         let text = one_line(error.message.as_bytes());

@@ -101,7 +101,8 @@ fn stopped(station: Station, out: &mut Output, reason: impl std::fmt::Display) -
         Station::SwitchedOff => "telemd",
         Station::Limits => "the rate limits",
     };
-    writeln!(out, "stopped at {name}: {reason}")?;
+    // telemd tells what a server said.
+    out.foreign(format!("stopped at {name}: {reason}\n").as_bytes())?;
     Ok(ExitCode::from(station as u8))
 }
 

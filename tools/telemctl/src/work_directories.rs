@@ -6,6 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,8 @@ use record::paths;
 
 use crate::deletion::Doomed;
 use crate::failure::Failure;
+use crate::output::one_line;
+use crate::trusted_path::LastLink;
 
 /// User and group that telemd runs as.
 pub(crate) const OWNER: &str = "telemetry";
@@ -60,6 +63,11 @@ pub(crate) fn owner() -> Result<(Uid, Gid), Failure> {
     }
 }
 
+/// The name of a user; the number of one that has none.
+pub(crate) fn user_name(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or(uid.to_string(), |user| user.name)
+}
+
 /// Makes what is missing, as systemd-tmpfiles(8) does.
 pub(crate) fn create() -> Result<(), Failure> {
     let owner = owner()?;
@@ -88,6 +96,24 @@ pub(crate) fn make(path: &Path, mode: u32, (uid, gid): (Uid, Gid)) -> io::Result
     directory.set_permissions(Permissions::from_mode(mode))
 }
 
+/// Makes a directory that is in no list. One that is there must be telemd's
+/// already: with this name, it could be anybody's.
+pub(crate) fn make_or_find(path: &Path, mode: u32, owner: (Uid, Gid)) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return make(path, mode, owner),
+        found => found?,
+    };
+    if found.is_dir() && found.uid() == owner.0.as_raw() {
+        return Ok(());
+    }
+    let user = user_name(Uid::from_raw(found.uid()));
+    Err(io::Error::other(format!(
+        "telemd needs a directory of this name beside spool_dir, and what is there belongs to user {user}; \
+         set another spool_dir, or: chown {OWNER}:{OWNER} {}",
+        path.display()
+    )))
+}
+
 /// Deletes all directories of the list with all that is in them; says what is
 /// left, and tells whether nothing is.
 pub(crate) fn remove() -> Result<bool, Failure> {
@@ -101,10 +127,18 @@ pub(crate) fn remove() -> Result<bool, Failure> {
     Ok(all_are_gone)
 }
 
+/// Whether something is in them, other than directories.
+pub(crate) fn have_files() -> bool {
+    let has_files = |directory: WorkDirectory| {
+        Doomed::open(&directory.path, LastLink::Refused).is_ok_and(|mut directory| directory.has_files())
+    };
+    listed().is_ok_and(|directories| directories.into_iter().any(has_files))
+}
+
 /// Deletes a directory; gives what is to be said of what is left.
 fn remove_one(path: &Path) -> Vec<String> {
     let shown = path.display();
-    let mut doomed = match Doomed::open(path) {
+    let mut doomed = match Doomed::open(path, LastLink::Refused) {
         Ok(doomed) => doomed,
         // It may have gone with its parent.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
@@ -113,8 +147,11 @@ fn remove_one(path: &Path) -> Vec<String> {
     if let Some(wrong) = wrong_owner(&doomed) {
         return vec![format!("Not removing \"{shown}\": {wrong}")];
     }
-    let mut left: Vec<String> =
-        doomed.empty().iter().map(|left| format!("Not removed: {}: {}", left.path.display(), left.error)).collect();
+    let mut left: Vec<String> = doomed
+        .empty()
+        .iter()
+        .map(|left| format!("Not removed: {}: {}", one_line(left.path.as_os_str().as_bytes()), left.error))
+        .collect();
     match fs::remove_dir(path) {
         // A volume of a container: it is empty, and stays.
         Err(error) if error.raw_os_error() == Some(Errno::EBUSY as i32) => {}
@@ -133,8 +170,7 @@ fn wrong_owner(directory: &Doomed) -> Option<String> {
     let (user, group) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
     let wanted = owner().ok();
     if wanted.is_none_or(|(uid, _)| uid != user) {
-        let name = User::from_uid(user).ok().flatten().map_or(user.to_string(), |user| user.name);
-        return Some(format!("Incorrect folder owner \"{name}\""));
+        return Some(format!("Incorrect folder owner \"{}\"", user_name(user)));
     }
     if wanted.is_none_or(|(_, gid)| gid != group) {
         let name = Group::from_gid(group).ok().flatten().map_or(group.to_string(), |group| group.name);

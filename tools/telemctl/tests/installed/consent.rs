@@ -125,11 +125,36 @@ fn opting_out_deletes_everything_that_was_collected_and_counts_the_records() {
 }
 
 #[test]
-fn who_is_opted_out_already_loses_nothing() {
+fn opting_out_again_deletes_what_an_interrupted_one_left_and_says_so() {
     let operator = full();
     operator.machine.sandbox.opt_out();
+    let done = operator.telemctl(&["opt-out"]);
+    let summary = "Removed 6 records: 2 waiting, 1 rejected, 3 kept copies.\n";
+    assert_eq!(done.all(), (0, summary, "Already opted out. Deleting what was left.\n"));
+    assert!(!has(&operator, "/var/spool/telemetry") && !has(&operator, "/var/lib/telemetry"));
     assert_eq!(operator.telemctl(&["opt-out"]).all(), (0, "", "Already opted out. Nothing to do.\n"));
-    assert_eq!(operator.machine.spool().len(), 2);
+}
+
+#[test]
+fn opting_out_again_finds_records_where_the_configuration_says() {
+    let operator = Operator::new();
+    operator.machine.sandbox.opt_out();
+    assert_eq!(operator.telemctl(&["opt-out"]).all(), (0, "", "Already opted out. Nothing to do.\n"), "empty ones");
+    assert!(has(&operator, "/var/spool/telemetry"), "nothing else happens");
+    operator.machine.sandbox.configure("spool_dir=/var/mine/spool");
+    operator.machine.sandbox.write("/var/mine/spool/aB3xY9", RECORD);
+    assert_eq!(operator.telemctl(&["opt-out"]).stderr, "Already opted out. Deleting what was left.\n");
+    assert!(!has(&operator, "/var/mine/spool/aB3xY9"));
+}
+
+#[test]
+fn the_consent_is_there_for_everybody_whatever_the_umask() {
+    let operator = Operator::new();
+    fs::remove_dir_all(operator.path("/etc/telemetrics")).unwrap();
+    let done = operator.command("/bin/sh").args(["-c", "umask 0277; /usr/local/bin/telemctl opt-in"]).output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let mode = |path: &str| fs::metadata(operator.path(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("/etc/telemetrics"), mode(OPT_IN)), (0o755, 0o644));
 }
 
 #[test]
@@ -288,4 +313,36 @@ fn records_in_a_directory_of_the_configuration_go_and_nothing_else_in_it() {
     assert!(!has(&operator, "/var/mine/spool/aB3xY9") && !has(&operator, "/var/mine/rejected"));
     assert!(has(&operator, "/var/mine/spool/.hidden") && has(&operator, "/var/mine/spool/directory/file"));
     assert!(!has(&operator, "/var/spool/telemetry"));
+}
+
+#[test]
+fn copies_behind_a_link_that_telemetry_made_are_not_copies() {
+    let operator = full();
+    operator.machine.sandbox.write("/var/precious/e19a0d41ba16788881e274b19b8a1be4", "data");
+    operator.machine.sandbox.write("/var/precious/file", "data");
+    let records = operator.path("/var/log/telemetry/records");
+    fs::rename(&records, operator.path("/var/log/telemetry/moved")).unwrap();
+    symlink("/var/precious", &records).unwrap();
+    let done = operator.telemctl(&["opt-out"]);
+    assert!(done.status == 1 && done.stderr.starts_with("/var/log/telemetry/records: "), "{done:?}");
+    for kept in ["/var/precious/e19a0d41ba16788881e274b19b8a1be4", "/var/precious/file"] {
+        assert!(has(&operator, kept), "{kept}");
+    }
+    assert!(!has(&operator, "/var/log/telemetry"), "the copies themselves go, wherever they were moved to");
+}
+
+#[test]
+fn records_in_a_directory_of_somebody_else_stay_and_that_is_a_failure() {
+    if !is_root() {
+        return; // There is no other owner.
+    }
+    let operator = full();
+    operator.machine.sandbox.configure("spool_dir=/var/mine/spool");
+    operator.machine.sandbox.write("/var/mine/spool/aB3xY9", RECORD);
+    chown(operator.path("/var/mine/spool"), Some(NOBODY), Some(NOBODY)).unwrap();
+    for command in [["opt-out"].as_slice(), &["spool", "purge"]] {
+        let done = operator.telemctl(command);
+        assert!(done.status == 1 && done.stderr.starts_with("/var/mine/spool: it belongs to user"), "{done:?}");
+        assert!(has(&operator, "/var/mine/spool/aB3xY9"));
+    }
 }

@@ -270,3 +270,51 @@ fn a_link_in_the_place_of_the_log_leads_nowhere() {
     assert_eq!(operator.telemctl(&["start"]).all(), (0, "", ""));
     assert_eq!(fs::read_to_string(operator.path("/var/precious")).unwrap(), "data");
 }
+
+#[test]
+fn telemd_gets_proxies_and_nothing_else_of_the_administrators_shell() {
+    let operator = Operator::new();
+    let mut command = operator.command("/bin/sh");
+    let script = "exec 7</etc/passwd; exec /usr/local/bin/telemctl start";
+    command.args(["-c", script]).envs([("SECRET", "precious"), ("https_proxy", "http://127.0.0.1:9"), ("LANG", "C")]);
+    assert!(command.status().unwrap().success());
+    let process = format!("/proc/{}", operator.pid_of_telemd());
+    let environment = String::from_utf8(fs::read(format!("{process}/environ")).unwrap()).unwrap();
+    let has = |variable: &str| environment.split('\0').any(|assignment| assignment == variable);
+    assert!(has("https_proxy=http://127.0.0.1:9") && has("LANG=C") && has("TZ=UTC"), "{environment:?}");
+    assert!(!environment.contains("SECRET"), "{environment:?}");
+    let descriptors = fs::read_dir(format!("{process}/fd")).unwrap().map(|entry| entry.unwrap().path());
+    let open: Vec<_> = descriptors.filter_map(|descriptor| fs::read_link(descriptor).ok()).collect();
+    assert!(open.len() > 2 && !open.iter().any(|file| file.ends_with("etc/passwd")), "{open:?}");
+}
+
+#[test]
+fn a_directory_of_somebody_else_beside_the_spool_is_left_to_them() {
+    if !is_root() {
+        return; // There is no other owner.
+    }
+    let operator = Operator::new();
+    operator.machine.sandbox.configure("spool_dir=/var/mine/spool");
+    operator.machine.sandbox.write("/var/mine/rejected/file", "data");
+    fs::create_dir(operator.path("/var/mine/spool")).unwrap();
+    operator.give_to_telemetry("/var/mine/spool");
+    let done = operator.telemctl(&["start"]);
+    assert!(done.status == 1 && done.stderr.starts_with("/var/mine/rejected: telemd needs a directory"), "{done:?}");
+    assert!(done.stderr.contains("belongs to user root") && done.stderr.contains("chown telemetry"), "{done:?}");
+    assert_eq!(fs::metadata(operator.path("/var/mine/rejected")).unwrap().uid(), 0);
+    operator.give_to_telemetry("/var/mine/rejected");
+    assert_eq!(operator.telemctl(&["start"]).all(), (0, "", ""));
+}
+
+#[test]
+fn stopping_deletes_nothing_but_a_socket() {
+    let operator = Operator::new();
+    operator.machine.sandbox.write("/run/precious", "data");
+    operator.machine.sandbox.configure("socket_path=/run/precious");
+    assert_eq!(operator.telemctl(&["stop"]).status, 0);
+    assert_eq!(fs::read_to_string(operator.path("/run/precious")).unwrap(), "data");
+    drop(std::os::unix::net::UnixListener::bind(operator.path("/run/stale")).unwrap());
+    operator.machine.sandbox.configure("socket_path=/run/stale");
+    assert_eq!(operator.telemctl(&["stop"]).status, 0);
+    assert!(!operator.path("/run/stale").exists());
+}

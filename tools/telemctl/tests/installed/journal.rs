@@ -324,3 +324,23 @@ fn a_reader_that_leaves_ends_the_program_without_a_word() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(141), ""));
 }
+
+#[test]
+fn what_is_no_file_of_its_own_is_not_read_as_a_journal_or_a_copy() {
+    let operator = with_lines(&[HELLO]);
+    operator.machine.sandbox.write("/etc/secret", "secret\n");
+    std::os::unix::fs::symlink("/etc/secret", operator.path(&format!("/var/log/telemetry/records/{RECORD}"))).unwrap();
+    assert_eq!(both(&operator, &["-i"]).all(), (0, ROW, ""), "a copy that leads elsewhere is none");
+
+    let journal = operator.path("/var/log/telemetry/journal");
+    fs::rename(&journal, operator.path("/var/log/moved")).unwrap();
+    std::os::unix::fs::symlink("/var/log/moved", &journal).unwrap();
+    let done = both(&operator, &[]);
+    assert!(
+        done.status == 1 && done.stdout.is_empty() && done.stderr.ends_with("Unable to open journal\n"),
+        "{done:?}"
+    );
+    fs::remove_file(&journal).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&journal).status().unwrap().success());
+    assert_eq!(both(&operator, &[]).status, 1, "and nobody waits");
+}

@@ -252,3 +252,40 @@ fn a_machine_that_has_no_records_has_empty_lists() {
         assert_eq!(operator.telemctl(&[what, "purge"]).all(), (0, "Records deleted: 0\n", ""));
     }
 }
+
+#[test]
+fn one_bad_file_ends_no_list_and_has_a_row() {
+    let operator = Operator::new();
+    let sandbox = &operator.machine.sandbox;
+    sandbox.write(&format!("/var/spool/rejected/{FIRST}"), vec![b'a'; 1 << 20]);
+    sandbox.write(&format!("/var/spool/rejected/{SECOND}"), RECORD);
+    let done = operator.telemctl(&["rejected", "list"]);
+    assert!(done.status == 0 && done.stdout.contains("1048576 (no record: file too large)"), "{done:?}");
+    assert!(done.stdout.contains(" org.example/demo/ping ") && done.stdout.ends_with("Total records: 2\n"), "{done:?}");
+    assert_eq!(rejected_ids(&operator), [FIRST, SECOND]);
+}
+
+#[test]
+fn one_bad_file_keeps_no_other_from_being_retried() {
+    let mut operator = Operator::new();
+    operator.machine.sandbox.write(&format!("/var/spool/rejected/{SECOND}"), RECORD);
+    operator.machine.sandbox.write(&format!("/var/spool/rejected/{FIRST}"), RECORD);
+    // A mounted file cannot be moved.
+    operator.machine.sandbox.write("/run/mounted", RECORD);
+    operator.machine.sandbox.mount("/run/mounted", &format!("/var/spool/rejected/{FIRST}"));
+    let done = operator.telemctl(&["rejected", "retry"]);
+    assert!(done.status == 1 && done.stdout.starts_with("Records put into the spool again: 1."), "{done:?}");
+    assert!(done.stderr.starts_with(&format!("/var/spool/rejected/{FIRST}: ")), "{done:?}");
+    assert_eq!((rejected_ids(&operator), operator.machine.spool().len()), (vec![FIRST.to_owned()], 1));
+}
+
+#[test]
+fn json_on_a_terminal_has_no_control_characters() {
+    let operator = waiting();
+    operator.machine.sandbox.write("/var/spool/telemetry/a\u{9b}2J", RECORD);
+    let mut command = operator.command("/usr/bin/script");
+    let shown = command.args(["-qec", "/usr/local/bin/telemctl spool list --json", "/dev/null"]).output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let rows: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(rows.len() == 3 && !shown.contains('\u{9b}'), "{shown:?}");
+}
