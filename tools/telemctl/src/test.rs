@@ -70,8 +70,8 @@ pub(crate) fn run(options: &TestOptions, out: &mut Output) -> Result<ExitCode, F
         ),
         Arrival::Dropped => {
             let limits = limits(&loaded.settings);
-            let reason = format_args!("telemd dropped it, as rate_limit_strategy=drop says: {limits} is reached");
-            stopped(Station::Limits, out, reason)
+            let why = format!("telemd dropped it, as rate_limit_strategy=drop says: {limits} is reached");
+            stopped(Station::Limits, out, why)
         }
         Arrival::Waiting(error) => {
             let why = match error {
