@@ -68,6 +68,11 @@ impl Machine {
         self.names(SPOOL).into_iter().filter(|name| !name.starts_with('.')).collect()
     }
 
+    /// The records that were rejected, without what is noted of them.
+    pub fn rejected(&self) -> Vec<String> {
+        self.names(REJECTED).into_iter().filter(|name| !name.starts_with('.')).collect()
+    }
+
     /// The next record that arrives.
     pub fn receive(&self) -> Received {
         self.collector.received().recv_timeout(PATIENCE).expect("a record arrives")

@@ -154,7 +154,7 @@ fn any_one_call_of_a_whole_life_may_fail_and_no_acknowledged_record_is_lost() {
         drop(telemd);
         let arrived: BTreeSet<String> = faulty.0.collector.received().try_iter().map(payload).collect();
         assert_eq!(arrived, expected, "call {number}: {log}");
-        assert!(faulty.0.names(REJECTED).is_empty());
+        assert!(faulty.0.rejected().is_empty());
     }
     assert!(silent.iter().all(|operation| operation == "stat"), "sizes, of what is deleted: {silent:?}");
 }
@@ -222,7 +222,7 @@ fn what_cannot_be_moved_to_the_rejected_holds_up_nobody() {
         assert!(telemd.log().contains(&format!("(os error {errno})")), "{operation}: {}", telemd.log());
         telemd.kill();
         let _telemd = faulty.start();
-        wait_until("it is moved away", || faulty.0.names(REJECTED) == ["aB3xY9"]);
+        wait_until("it is moved away", || faulty.0.rejected() == ["aB3xY9"]);
         wait_until("the other is deleted", || faulty.0.names(SPOOL).is_empty());
     }
 }

@@ -177,7 +177,7 @@ fn a_spool_on_a_disk_of_its_own_has_its_rejected_records_beside_it() {
     assert_eq!(send(&machine.sandbox, &frame(None, "2", b"rejected")), Some(0));
     machine.receive();
     wait_until("it is moved away", || machine.names(SPOOL).is_empty() || telemd.log().contains("cannot be moved"));
-    let rejected = machine.names(REJECTED);
+    let rejected = machine.rejected();
     assert_eq!(rejected.len(), 1, "{}", telemd.log());
     let text = fs::read_to_string(machine.sandbox.path(REJECTED).join(&rejected[0])).unwrap();
     assert!(text.ends_with("\nrejected\n"), "{text}");

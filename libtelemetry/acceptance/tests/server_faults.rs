@@ -219,7 +219,8 @@ fn a_redirect_is_not_followed() {
         assert!(before.iter().all(|request| request.status != 201 && request.body == last.body));
     }
     site.wait_until_the_spool_is_empty();
-    assert!(telemd.log().contains("the server answered 301 Moved Permanently"), "{}", telemd.log());
+    // Of two at a time, only one is told of.
+    assert!(telemd.log().contains("the server answered 30"), "{}", telemd.log());
     assert!(other.received().try_recv().is_err(), "nothing came to the other server");
 }
 

@@ -74,7 +74,7 @@ fn what_the_c_daemons_left_is_delivered_oldest_first_and_the_rest_is_left_alone(
     assert_eq!(chosen.header("machine-id").unwrap(), "FFFFFFFF", "as it was when it came");
     wait_until("the others are left", || old.0.names(SPOOL) == [".hidden", "direct", "symlnk"]);
     assert_eq!(old.0.names(&format!("{SPOOL}/direct")), ["inside"]);
-    assert_eq!(old.0.names(REJECTED), ["3bytes", "corrup", "empty0", "nobody"]);
+    assert_eq!(old.0.rejected(), ["3bytes", "corrup", "empty0", "nobody"]);
     let log = telemd.log();
     for reason in [
         "spool file corrup: expected a line `severity: value`",
@@ -95,7 +95,7 @@ fn what_is_older_than_record_expiry_is_deleted_and_not_sent() {
     let telemd = old.0.sandbox.start_telemd();
     assert_eq!(old.0.receive().body, b"young\n");
     wait_until("both are gone", || old.0.names(SPOOL).is_empty());
-    assert!(old.0.names(REJECTED).is_empty());
+    assert!(old.0.rejected().is_empty());
     assert!(old.0.collector.received().try_recv().is_err());
     assert!(telemd.log().contains("older than record_expiry"), "{}", telemd.log());
 }
