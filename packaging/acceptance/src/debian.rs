@@ -67,6 +67,13 @@ impl System {
         self.root.path().join(inside.trim_start_matches('/'))
     }
 
+    /// How many records were rejected, without what is noted of them.
+    pub fn rejected(&self) -> usize {
+        let entries = fs::read_dir(self.path("/var/spool/rejected")).expect("it is installed");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        names.filter(|name| !name.as_encoded_bytes().starts_with(b".")).count()
+    }
+
     /// A command of root in the system. Its processes end with it.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.bwrap("--bind", &[], program)

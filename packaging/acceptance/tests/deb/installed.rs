@@ -79,8 +79,7 @@ fn a_record_of_the_tutorial_program_arrives_and_a_purge_leaves_nothing() {
     // A record that is rejected, one that waits, what an administrator does.
     collector.answer_with(400);
     assert_eq!(tutorial(&system), "Successfully sent record to daemon.\n");
-    let rejected = || fs::read_dir(system.path("/var/spool/rejected")).unwrap().count();
-    wait_until("it is moved aside", || rejected() == 1);
+    wait_until("it is moved aside", || system.rejected() == 1);
     collector.answer_with(503);
     assert_eq!(tutorial(&system), "Successfully sent record to daemon.\n");
     drop(service);
