@@ -1,7 +1,6 @@
 //! The packages in a system whose service manager runs.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 use std::process::Output;
 
